@@ -94,16 +94,30 @@ class Place:
 
 
 @dataclass(frozen=True)
+class _Order:
+    """Who is in a split, how often each comes in a period of it, and the period."""
+
+    members: tuple[Component, ...]
+    counts: list[int]
+    slots: list[Slot]
+
+
+@dataclass(frozen=True)
 class MixedSource:
     """The streams of several tasks, interleaved by their weights in a fixed order. No split has an end: data
-    sets begin again."""
+    sets begin again. A task without a held-out split is trained on, and is not in that split."""
 
     components: tuple[Component, ...]
 
     @property
     def splits(self) -> tuple[str, ...]:
-        first, *others = (component.task.splits for component in self.components)
-        return tuple(split for split in first if all(split in other for other in others))
+        """train, where all tasks have it; any other, where one has it."""
+        named = dict.fromkeys(split for component in self.components for split in component.task.splits)
+        return tuple(split for split in named if split != "train" or self._all_train)
+
+    @property
+    def _all_train(self) -> bool:
+        return all("train" in component.task.splits for component in self.components)
 
     @property
     def option_defaults(self) -> dict[str, Any]:
@@ -120,26 +134,28 @@ class MixedSource:
             raise TaskError(f"The mixture has no split {split!r}; it has {', '.join(self.splits)}.")
         return None
 
-    def locate(self, index: int) -> Place:
+    def locate(self, index: int, split: str = "train") -> Place:
         """Whose the problem at a position is, and where it is in that component's own stream."""
-        rounds, position = divmod(index, len(self._order))
-        place = self._order[position]
-        component = self.components[place.number]
-        return Place(component, rounds * self._counts[place.number] + place.rank)
+        order = self._orders[split]
+        rounds, position = divmod(index, len(order.slots))
+        slot = order.slots[position]
+        return Place(order.members[slot.number], rounds * order.counts[slot.number] + slot.rank)
 
     def at(self, split: str, index: int, seed: int = 0, level: int | None = None) -> Problem:
         if level is not None:
             raise TaskError("A mixture has no level of its own; give each task its own, as countdown@3.")
-        place = self.locate(index)
+        self.size(split)
+        place = self.locate(index, split)
         return place.component.task.problem(split, place.index, seed, place.component.level)
 
     @cached_property
-    def _counts(self) -> list[int]:
-        return count_slots([component.weight for component in self.components])
+    def _orders(self) -> dict[str, _Order]:
+        return {split: self._order(split) for split in self.splits}
 
-    @cached_property
-    def _order(self) -> list[Slot]:
-        return order_slots(self._counts)
+    def _order(self, split: str) -> _Order:
+        members = tuple(component for component in self.components if split in component.task.splits)
+        counts = count_slots([component.weight for component in members])
+        return _Order(members, counts, order_slots(counts))
 
 
 class MixedRubric(Rubric):
@@ -232,6 +248,12 @@ class Mixture(Task):
             for component in self.components
         ]
         return {**super().facts, "components": components}
+
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """The tasks without a test split, which evaluations pass by where another one has it."""
+        names = [member.name for member in self.members if "test" not in member.splits]
+        return tuple(names) if "test" in self.splits else ()
 
     @property
     def members(self) -> tuple[Task, ...]:
@@ -327,8 +349,9 @@ def _check(components: Sequence[Component]) -> None:
                 f"Task {name} is in the mixture twice with the same problems. Give it one weight, or "
                 "levels of its own to each, as countdown@1:1,countdown@3:2."
             )
-    if not {"train", "test"} <= {*MixedSource(tuple(components)).splits}:
-        splits = "; ".join(
-            f"{component.task.name} has {', '.join(component.task.splits)}" for component in components
+    without = [component.task for component in components if "train" not in component.task.splits]
+    if without:
+        raise TaskError(
+            f"Task {without[0].name} has no train split (it has {', '.join(without[0].splits)}): it can be "
+            "measured, and not be part of what is trained on. Leave it out of the mixture."
         )
-        raise TaskError(f"The tasks of a mixture need a train and a test split: {splits}.")

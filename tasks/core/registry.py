@@ -10,8 +10,9 @@ import difflib
 import importlib
 import importlib.util
 import pkgutil
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -86,12 +87,23 @@ def _from_name(name: str) -> Task:
     if name not in REGISTERED:
         known = names()
         if name not in known:
+            _refuse_part_of_mixture(name, known)
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
             hint = f"Did you mean {' or '.join(near)}?" if near else f"Known tasks: {', '.join(known)}."
             raise UnknownTask(
                 f"There is no task named {name!r}. {hint} A file of your own is given as ./my_task.py."
             )
     return REGISTERED[name]
+
+
+def _refuse_part_of_mixture(name: str, known: Container[str]) -> None:
+    """Raise UnknownTask for NAME@LEVEL or NAME:WEIGHT of a known task, which were not read as such."""
+    head = re.split("[@:]", name, maxsplit=1)[0]
+    if head in known:
+        raise UnknownTask(
+            f"There is no task named {name!r}. A level (@) and a weight (:, a number) are said of the tasks of "
+            f"a mixture, as {head}@1:2,sorting:1. Of one task name {head} alone, and its level by --level."
+        )
 
 
 def _from_path(path: Path) -> Task:

@@ -251,12 +251,15 @@ def _check_member(task: Task, config: TaskConfig, split: str) -> None:
     if isinstance(task.source, Table):
         check_data(task, [split] if split else TRAINED)
         return
-    if config.data and "data" in task.source.option_defaults and not Path(config.data).exists():
-        raise UserError(f"There is no file or folder {config.data}. Give --data one that is there.")
+    # As the task has it: of a mixture, each by an option of its own.
+    data = str(task.source.option_defaults.get("data") or "")
+    if data and not Path(data).exists():
+        raise UserError(f"There is no file or folder {data}. Give task {task.name} data that are there.")
     hub = getattr(task.source, "hub", None)
-    if hub is not None and not config.data and find_reach(task) != "packaged":
+    if hub is not None and not data and find_reach(task) != "packaged":
+        flag = f"--option {task.name}.data=FOLDER" if names_mixture(config.name) else "--data"
         check_hub(
-            hub.path, "datasets", "Connect, set HTTPS_PROXY, or give a local file or folder with --data."
+            hub.path, "datasets", f"Connect, set HTTPS_PROXY, or give a local file or folder with {flag}."
         )
     if split and split not in task.splits:
         raise UserError(f"Task {task.name} has no split {split!r}; it has {', '.join(task.splits)}.")

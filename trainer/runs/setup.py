@@ -17,6 +17,7 @@ import torch
 from ...tasks import Task
 from ...tasks.core.errors import UserError
 from ...tasks.core.isolation import isolate
+from ...tasks.core.mixture import Mixture
 from ..algorithms.base import Learner
 from ..algorithms.named import find_algorithm
 from ..config.paths import list_code, list_data, make_paths_absolute
@@ -349,6 +350,8 @@ def prepare(
         raise UserError("The rows of a run are chosen before it is prepared.")
     task = judged.task
     split = "test" if "test" in task.splits else task.splits[-1]
+    for name in task.unmeasured if isinstance(task, Mixture) else ():
+        say(f"{name} has no test split: it is trained on, and no evaluation measures it.")
     held_out = task.problems(split, config.evaluation.eval_problems, level=config.task.single_level)
     read = (prompts.encode(each, task.find_member(each.id).instruction) for each in held_out)
     samples, code = config.evaluation.eval_samples, list_code(config.task)

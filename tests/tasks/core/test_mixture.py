@@ -92,6 +92,29 @@ def test_two_levels_of_one_task_are_two_components():
     assert labels == {"gcd@1": 10, "gcd@3": 20}
 
 
+def with_splits(name, *splits):
+    return replace(get(name), source=replace(get(name).source, splits=splits))
+
+
+def test_a_task_without_a_test_split_is_trained_on_and_others_are_measured():
+    both = mix([Component(with_splits("gcd", "train"), weight=3), Component(get("sorting"))])
+    assert both.splits == ("train", "test")
+    assert Counter(p.id.partition("/")[0] for p in both.problems("train", 8)) == {"gcd": 6, "sorting": 2}
+    alone = get("sorting").problems("test", 5)
+    assert both.problems("test", 5) == alone
+    assert both.unmeasured == ("gcd",)
+    none = mix([Component(with_splits("gcd", "train")), Component(with_splits("sorting", "train"))])
+    assert (none.splits, none.unmeasured) == (("train",), ())
+    assert len(none.problems("train", 4)) == 4
+    with pytest.raises(TaskError, match="no split 'test'"):
+        none.problem("test", 0)
+
+
+def test_a_task_without_a_train_split_is_no_part_of_a_mixture():
+    with pytest.raises(TaskError, match=r"gcd has no train split \(it has test\)"):
+        mix([Component(with_splits("gcd", "test")), Component(get("sorting"))])
+
+
 def test_what_can_t_be_mixed_is_refused():
     with pytest.raises(TaskError, match="two tasks or more"):
         mix({"gcd": 1})

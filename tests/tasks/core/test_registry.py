@@ -104,3 +104,9 @@ def test_an_installed_package_brings_a_task_by_its_entry_point(tmp_path):
     code += "print('their_gcd' in tasks.names(), tasks.get('their_gcd').name)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "their_gcd"]
+
+
+@pytest.mark.parametrize("name", ["gcd:2", "gcd@2", "gcd@2:3", "gcd:x", "gcd:"])
+def test_a_weight_or_a_level_of_one_task_is_told_from_a_misspelt_name(name):
+    with pytest.raises(UnknownTask, match=r"as gcd@1:2,sorting:1\. Of one task name gcd alone"):
+        tasks.get(name)

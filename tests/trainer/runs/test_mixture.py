@@ -81,3 +81,15 @@ def test_a_stopped_run_ends_in_the_same_bits(whole, warm_model, tmp_path):
 def test_what_makes_no_sense_of_several_tasks_is_refused_before_anything_is_loaded(settings, said):
     with pytest.raises(UserError, match=said):
         check_train(SMALL.but(option=()).but(**settings))
+
+
+def test_data_sets_of_a_mixture_are_read_where_their_options_say(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    row = {"question": "What is a half?", "final_answer": "\\frac{1}{2}"}
+    (tmp_path / "train.jsonl").write_text(json.dumps({**row, "difficulty": 1, "topic": ""}) + "\n")
+    mixed = MIXED.but(task="deepmath,gcd@1", option=(f"deepmath.data={tmp_path}",), out=str(tmp_path / "run"))
+    check_train(mixed)
+    with pytest.raises(UserError, match=r"no file or folder /nowhere\. Give task deepmath data"):
+        check_train(mixed.but(option=("deepmath.data=/nowhere",)))
+    with pytest.raises(UserError, match=r"--option deepmath\.data=FOLDER"):
+        check_train(mixed.but(option=()))
