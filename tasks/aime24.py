@@ -15,7 +15,7 @@ from .core.problem import Problem
     splits={"test": "train"},
     columns=("problem", "answer"),
     sizes={"test": 30},
-    licence="see the data card",
+    licence="unknown",
     citation="Mathematical Association of America, AIME I and II, 2024",
     kind="math",
 )

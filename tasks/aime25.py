@@ -15,7 +15,7 @@ from .core.problem import Problem
     splits={"test": "test"},
     columns=("problem", "answer"),
     sizes={"test": 30},
-    licence="see the data card",
+    licence="unknown",
     citation="Mathematical Association of America, AIME I and II, 2025",
     kind="math",
 )

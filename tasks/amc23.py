@@ -15,7 +15,7 @@ from .core.problem import Problem
     splits={"test": "test"},
     columns=("question", "answer"),
     sizes={"test": 40},
-    licence="see the data card",
+    licence="unknown",
     citation="Mathematical Association of America, AMC 12, 2023",
     kind="math",
 )

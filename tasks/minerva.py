@@ -18,7 +18,7 @@ from .core.problem import Problem
     splits={"test": "test"},
     columns=("question", "answer"),
     sizes={"test": 272},
-    licence="see the data card",
+    licence="unknown",
     citation=(
         "Lewkowycz et al. 2022, Solving Quantitative Reasoning Problems with Language Models, "
         "arXiv:2206.14858"

@@ -23,6 +23,7 @@ from typing import Any, overload
 
 from ...verifiers import Rubric
 from ..data.own import make_task
+from ..data.places import find_published, find_split, list_data_files
 from ..data.spec import OPTIONS as OWN_DATA
 from ..data.spec import DataSpec
 from .errors import DataError
@@ -48,17 +49,22 @@ class Hub:
     config: str | tuple[str, ...] | None = None
     revision: str | None = None
 
-    def __str__(self) -> str:
+    @property
+    def configs(self) -> tuple[str, ...]:
         if not self.config:
-            return self.path
-        return f"{self.path} ({self.config if isinstance(self.config, str) else ', '.join(self.config)})"
+            return ()
+        return (self.config,) if isinstance(self.config, str) else self.config
+
+    def __str__(self) -> str:
+        return f"{self.path} ({', '.join(self.configs)})" if self.configs else self.path
 
 
 @dataclass(frozen=True)
 class Dataset:
     """A `Source` over the rows of a data set, each split read once and kept.
 
-    split_names: our split -> the hub's.  files: our split -> the file's name in a local folder.
+    split_names: our split -> the hub's.  files: our split -> the file's name in a local folder, which may
+        also be a copy of the hub's (`main/test-00000-of-00001.parquet`).
     sizes: our split -> number of rows, as declared, for listings that read no data.
     options: values of the row function's keyword-only parameters.  data: local folder or file; ""
         for the hub.
@@ -134,7 +140,7 @@ class Dataset:
     def _at_hand(self, split: str) -> bool:
         if not self.data:
             return True
-        return Path(self.data).is_dir() and self._local_file(split) is not None
+        return Path(self.data).is_dir() and bool(self._find_local(split))
 
     def _read(self, split: str) -> list[Problem]:
         problems = []
@@ -169,32 +175,40 @@ class Dataset:
             return read_rows(path)
         if not path.is_dir():
             raise DataError(f"There is no file or folder {path} with the data of task {self.name}.")
-        file = self._local_file(split)
-        if file is None:
+        files = self._find_local(split)
+        if not files:
             there = ", ".join(sorted(entry.name for entry in path.iterdir())[:10]) or "nothing"
             wanted = self.files.get(split, f"{split}.jsonl")
             raise DataError(
                 f"{path} has no file {wanted} for the {split} split of task {self.name}; it has {there}."
             )
-        return read_rows(file)
+        return chain.from_iterable(map(read_rows, files))
 
     def find_packaged(self, split: str) -> Path | None:
         """The split's file in another package; None where it is not installed."""
         return find_packaged(*self.packaged[split]) if split in self.packaged else None
 
-    def _local_file(self, split: str) -> Path | None:
+    def _find_local(self, split: str) -> list[Path]:
+        """The split's files in the local folder: by its own name, or as the hub's copy calls them."""
+        folder = Path(self.data)
         names = [self.files[split]] if split in self.files else []
-        candidates = [Path(self.data) / name for name in (*names, *(split + suffix for suffix in SUFFIXES))]
-        return next((path for path in candidates if path.is_file()), None)
+        candidates = [folder / name for name in (*names, *(split + suffix for suffix in SUFFIXES))]
+        own = next((path for path in candidates if path.is_file()), None)
+        if own is not None:
+            return [own]
+        found = find_published(folder, split, self.split_names[split], self.hub.configs if self.hub else ())
+        if found or len(self.splits) > 1:
+            return found
+        every = list_data_files(folder)  # of a task with one split: the one file, if its name says no other
+        return every if len(every) == 1 and not find_split(every[0].name) else []
 
     def _hub_rows(self, split: str) -> Iterator[Row]:
         advice = f"Give a local file or folder with --data (columns {', '.join(self.columns)})."
         if self.hub is None:
             raise DataError(f"Task {self.name} is not on the hub. {advice}")
-        configs = self.hub.config if isinstance(self.hub.config, tuple) else (self.hub.config,)
         tables = [
             load_hub_data(self.hub.path, config, self.split_names[split], self.hub.revision, advice)
-            for config in configs
+            for config in self.hub.configs or (None,)
         ]
         for index, values in enumerate(chain.from_iterable(tables)):
             yield Row(dict(values), f"{self.hub}, {split} row {index}")

@@ -101,8 +101,8 @@ def _refuse_part_of_mixture(name: str, known: Container[str]) -> None:
     head = re.split("[@:]", name, maxsplit=1)[0]
     if head in known:
         raise UnknownTask(
-            f"There is no task named {name!r}. A level (@) and a weight (:, a number) are said of the tasks of "
-            f"a mixture, as {head}@1:2,sorting:1. Of one task name {head} alone, and its level by --level."
+            f"There is no task named {name!r}. A level (@) and a weight (:, a number) are said of the tasks "
+            f"of a mixture, as {head}@1:2,sorting:1. Of one task name {head} alone, its level by --level."
         )
 
 

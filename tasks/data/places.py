@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,40 @@ def find_split(name: str, *, exact: bool = False) -> str:
     return next((split for split, known in SPLITS.items() if {*words} & {*known}), "")
 
 
+def find_published(folder: Path, split: str, published: str, configs: Sequence[str] = ()) -> list[Path]:
+    """The files of one split where a folder has the layout of a data set on the hub
+    (`main/test-00000-of-00001.parquet`); [] where none is its.
+
+    published: what the hub calls the split.  configs: the configurations that the rows are of, whose folders
+    are looked into before any other.
+    """
+    named = [folder / config for config in configs if (folder / config).is_dir()]
+    if named:
+        return [path for inner in named for path in _of_split(inner, split, published)]
+    return _of_split(folder, split, published)
+
+
+def list_data_files(folder: Path) -> list[Path]:
+    """The files of rows in a folder and in those within it, by name."""
+    return [
+        path
+        for path in sorted([*folder.glob("*"), *folder.glob("*/*")])
+        if path.is_file() and path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
+    ]
+
+
+def _of_split(folder: Path, split: str, published: str) -> list[Path]:
+    """What says that it is of the split by our name for it, else by the hub's; of the folder itself, else of
+    one folder within it."""
+    files = list_data_files(folder)
+    for says in (lambda name: find_split(name) == split, lambda name: _stem(name).split("-")[0] == published):
+        found = [path for path in files if says(path.name)]
+        places = sorted({path.parent for path in found}, key=lambda place: (place != folder, place))
+        if places and (places[0] == folder or len(places) == 1):
+            return [path for path in found if path.parent == places[0]]
+    return []
+
+
 def name_file(path: Path) -> str:
     """A name for a task of what lies at a path: letters, digits and `_`."""
     stem = _stem(path.resolve().name)
@@ -117,11 +151,7 @@ def _open_folder(folder: Path) -> Place:
         import datasets  # slow to import, and only what it saved needs it
 
         return _of_tables(name_file(folder), datasets.load_from_disk(str(folder)), str(folder))
-    found = [
-        path
-        for path in sorted([*folder.glob("*"), *folder.glob("*/*")])
-        if path.is_file() and path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
-    ]
+    found = list_data_files(folder)
     top = [path for path in found if path.parent == folder]
     files = top if any(find_split(path.name) for path in top) else found
     splits: dict[str, list[Path]] = {}

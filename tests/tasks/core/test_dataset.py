@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 from palaestra.tasks import DataError, Hub, Problem, TaskError, UserError, dataset_task
@@ -110,6 +111,43 @@ def test_missing_paths_and_unknown_endings(toy, tmp_path):
     (tmp_path / "x.jsonl.gz").write_bytes(b"no gzip")
     with pytest.raises(DataError, match=r"not gzipped, as its name says\. Rename it"):
         toy.with_options({"data": str(tmp_path / "x.jsonl.gz")}).problem("test", 0)
+
+
+def as_copied(toy, folder, splits, config=None):
+    source = replace(toy.source, split_names=splits, hub=Hub("them/toy", config=config), data=str(folder))
+    return replace(toy, source=source)
+
+
+def list_prompts(task, split):
+    return [task.source._load(split)[n].prompt for n in range(task.source.size(split))]
+
+
+def test_a_copy_of_the_hub_s_folder_is_read_as_it_is(toy, tmp_path):
+    for config, first in (("main", 0), ("other", 100)):
+        (tmp_path / config).mkdir()
+        for part, split in ((0, "train"), (1, "train"), (0, "valid")):
+            number = first + 10 * part + 50 * (split == "valid")
+            rows = [{"q": f"{number}?", "a": 1}]
+            (tmp_path / config / f"{split}-0000{part}-of-00002.jsonl").write_bytes(lines(rows))
+    (tmp_path / "dataset_infos.json").write_text("{}")
+    task = as_copied(toy, tmp_path, {"train": "train", "validation": "valid"}, "main")
+    assert list_prompts(task, "train") == ["0?", "10?"]
+    assert list_prompts(task, "validation") == ["50?"]
+    both = as_copied(toy, tmp_path, {"train": "train"}, ("main", "other"))
+    assert list_prompts(both, "train") == ["0?", "10?", "100?", "110?"]
+    # without a configuration nobody says which of two folders it is
+    with pytest.raises(DataError, match=r"has no file train\.jsonl"):
+        as_copied(toy, tmp_path, {"train": "train", "test": "test"}).problem("train", 0)
+
+
+def test_the_hub_s_name_of_a_split_serves_where_ours_is_not_there(toy, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train-00000-of-00001.jsonl").write_bytes(lines())
+    assert len(as_copied(toy, tmp_path, {"test": "train"}).problems("test")) == 5
+    with pytest.raises(DataError, match=r"has no file test\.jsonl"):  # its one file is of another split
+        as_copied(toy, tmp_path, {"test": "test"}).problem("test", 0)
+    (tmp_path / "data" / "train-00000-of-00001.jsonl").rename(tmp_path / "data" / "toyv2.jsonl")
+    assert len(as_copied(toy, tmp_path, {"test": "test"}).problems("test")) == 5
 
 
 def test_without_a_hub_or_offline_the_advice_is_named(toy, monkeypatch):
