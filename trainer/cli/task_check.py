@@ -90,7 +90,10 @@ def prove_one(name: str, arguments: argparse.Namespace) -> Proof:
 
 
 def prove_loaded(task: Task, name: str, arguments: argparse.Namespace) -> Proof:
-    """The proof of a task that is there already; name: as the command line has it."""
+    """The proof of a task that is there already; name: as the command line has it. Raises UserError where its
+    data can't be read: nothing is found of such a task."""
+    for split in task.splits:
+        task.source.size(split)
     known = KnownSets([registry.get(each) for each in registry.names()])
     return prove(task, arguments.count, recipe=_find_recipe(name, arguments), known=known)
 

@@ -65,14 +65,18 @@ def prove_all(
 ) -> Iterator[Proof]:
     """The proof of each task, in their order; of one whose data are not at hand that it was left out.
 
-    count: as of `prove`.  data: paths by tasks' names.
+    count: as of `prove`.  data: paths by tasks' names. Raises UserError, before anything is proven, for data
+    that can't be read.
     """
     data = data or {}
+    options = {task.name: {"data": data[task.name]} if task.name in data else {} for task in tasks}
+    all_chosen = [task.with_options(options[task.name]) for task in tasks]
+    for chosen in all_chosen:
+        for split in chosen.splits if chosen.name in data else ():
+            chosen.source.size(split)
     known = KnownSets(tasks, data)
     with Elsewhere() as elsewhere:
-        for task in tasks:
-            options = {"data": data[task.name]} if task.name in data else {}
-            chosen = task.with_options(options)
+        for task, chosen in zip(tasks, all_chosen, strict=True):
             if find_reach(chosen) == "network":
                 yield Proof(task.name, task.kind, 0, (), left_out=f"its data are not here: {task.origin}")
                 continue
@@ -81,4 +85,6 @@ def prove_all(
             except UserError as failure:  # the package that holds its data is not installed
                 yield Proof(task.name, task.kind, 0, (), left_out=str(failure))
                 continue
-            yield prove(chosen, count, recipe=Recipe(task.name, options), known=known, elsewhere=elsewhere)
+            yield prove(
+                chosen, count, recipe=Recipe(task.name, options[task.name]), known=known, elsewhere=elsewhere
+            )

@@ -52,3 +52,9 @@ def test_what_is_not_here_is_left_out_and_said(chosen, tmp_path):
     assert {*proofs["gcd"].overlap.not_here} == {"svamp", "aime24", "aime25"}
     assert [shared.name for shared in proofs["gcd"].overlap.known] == ["gsm8k"]
     assert proofs["gsm8k"].overlap.held_out.grams == 0
+
+
+def test_named_data_that_can_t_be_read_are_a_sentence_before_anything_is_proven(tmp_path):
+    (tmp_path / "test.jsonl").write_text('{"question": "1?"}\n')
+    with pytest.raises(UserError, match=r"test\.jsonl, line 1: no column 'answer'"):
+        next(prove_all([tasks.get("gcd"), tasks.get("amc23")], 1, {"amc23": str(tmp_path)}))
