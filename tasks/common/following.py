@@ -11,10 +11,10 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ...verifiers.languages import WORDS
 from ..core.errors import NoSolution
 from ..core.problem import Problem
 from .instructions import CHECKS, Follows
-from .languages import WORDS
 
 Given = Mapping[str, Any]
 # Of languages that have a script to themselves: a word of it.

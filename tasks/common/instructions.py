@@ -16,9 +16,9 @@ from typing import Any
 from ...verifiers import Completion, Criterion, ProblemLike, Rubric, Status, Verdict
 from ...verifiers.criteria.checklist import checklist
 from ...verifiers.extract import after_thinking
+from ...verifiers.languages import find_language, is_in
 from ...verifiers.types import correct, no_answer, wrong
 from ..core.problem import Problem
-from .languages import find_language, is_in
 
 Follows = Callable[[str, Mapping[str, Any]], bool]
 WORD = re.compile(r"\w+")

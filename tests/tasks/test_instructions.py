@@ -8,7 +8,7 @@ from palaestra import tasks
 from palaestra.tasks import DataError, TaskError
 from palaestra.tasks.common import instructions, instructions_ifbench
 from palaestra.tasks.common.instructions import read_instructions, split_sentences
-from palaestra.tasks.common.languages import WORDS, find_language, is_in
+from palaestra.verifiers.languages import WORDS, find_language, is_in
 
 from ..support.cpu_time import cpu_seconds
 

@@ -63,10 +63,15 @@ _WORD = re.compile(r"[\w\u0900-\u0d7f\u200c\u200d]+")
 
 def is_in(text: str, language: str) -> bool:
     """Whether a text is in a language, named by its ISO 639-1 code. Raises ValueError for one not here."""
+    check_known(language)
+    return find_language(text) == language
+
+
+def check_known(language: str) -> None:
+    """Raise ValueError for a language that is not here."""
     languages = {each for _, listed in SCRIPTS.values() for each in listed}
     if language not in languages:
         raise ValueError(f"language {language!r} is not known; known are {', '.join(sorted(languages))}")
-    return find_language(text) == language
 
 
 def find_language(text: str) -> str:
@@ -85,6 +90,17 @@ def find_language(text: str) -> str:
     votes = {each: sum(word in COMMON[each] for word in words) for each in languages}
     best = max(languages, key=lambda each: votes[each])
     return best if votes[best] else ""
+
+
+def count_letters(text: str, language: str = "") -> int:
+    """Letters of the scripts that are known here; of those that a language is written in, where one is said.
+    A Latin letter by itself is a symbol, and counts for none."""
+    words = [word.lower() for word in _list_words(text)]
+    letters = "".join(word for word in words if len(word) > 1 or not word.isascii())
+    scripts = [name for name, (_, listed) in SCRIPTS.items() if not language or language in listed]
+    if language == "ja":
+        scripts.append("han")
+    return sum(1 for name in scripts for _ in _LETTERS[name].finditer(letters))
 
 
 def _list_words(text: str) -> Iterator[str]:
