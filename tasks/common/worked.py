@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from ..core.problem import Problem
+from .puzzles import err_by_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +39,11 @@ def show_answer_alone(problem: Problem) -> str:
 def show_work(problem: Problem) -> str:
     """The problem's `steps`, a line each, in a think block; then the answer."""
     return "<think>" + "\n".join(problem.metadata["steps"]) + "</think>" + show_answer(problem.reference)
+
+
+def err_by_work(every: float) -> Callable[[Problem, random.Random], str]:
+    """A solver that writes the worked solution down, and errs in one of `every` characters, above 1; of a
+    problem that counts its operations, in one of so many of these (`err_by_step`)."""
+    return err_by_step(
+        show_work, lambda problem: problem.metadata.get("operations", len(show_work(problem))), every
+    )

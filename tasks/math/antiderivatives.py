@@ -22,7 +22,7 @@ from ..common.polynomials import (
     order_factors,
     write_polynomial,
 )
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -87,6 +87,7 @@ def draw_integrand(rng: random.Random, level: int) -> tuple[str, Coefficients, l
     levels=4,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=150),
     licence="Apache-2.0",
 )
 def antiderivatives(rng: random.Random, level: int) -> Problem:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -92,6 +92,7 @@ def join(sign: str, left: Term, right: Term) -> Term:
     levels=len(NUMBERS),
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=100),
     licence="Apache-2.0",
 )
 def arithmetic(rng: random.Random, level: int) -> Problem:

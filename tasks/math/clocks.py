@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
 from ..common.answers import bounded, tidy
-from ..common.worked import Posed, show_work
+from ..common.worked import Posed, err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -167,6 +167,7 @@ def call(rng: random.Random) -> Posed:
     levels=4,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=120),
     licence="Apache-2.0",
 )
 def clocks(rng: random.Random, level: int) -> Problem:

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
-from ..common.worked import Posed, show_work
+from ..common.worked import Posed, err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -127,6 +127,7 @@ KINDS = (count_divisible, count_divisible, count_committees, count_ways)
     levels=3,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=170),
     licence="Apache-2.0",
 )
 def counting(rng: random.Random, level: int) -> Problem:

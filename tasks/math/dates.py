@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
 from ..common.answers import bounded, judge_number, rewrite_written, tidy
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -165,6 +165,7 @@ def ask_between(rng: random.Random, start: dt.date, end: dt.date) -> Problem:
     levels=4,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=250),
     licence="Apache-2.0",
 )
 def dates(rng: random.Random, level: int) -> Problem:

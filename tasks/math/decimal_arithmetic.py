@@ -11,7 +11,7 @@ from fractions import Fraction
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
 from ..common.numbers import write_decimal
-from ..common.worked import Posed, show_work
+from ..common.worked import Posed, err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -72,6 +72,7 @@ def draw_chain(rng: random.Random, level: int) -> Posed:
     levels=4,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=100),
     licence="Apache-2.0",
 )
 def decimal_arithmetic(rng: random.Random, level: int) -> Problem:

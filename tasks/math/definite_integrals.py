@@ -18,7 +18,7 @@ from ..common.polynomials import (
     order_factors,
     write_polynomial,
 )
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -37,6 +37,7 @@ FORM = " Give an integer or a fraction."
     levels=len(COEFFICIENTS),
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=90),
     licence="Apache-2.0",
 )
 def definite_integrals(rng: random.Random, level: int) -> Problem:

@@ -12,7 +12,7 @@ from ...verifiers import Criterion, Rubric, Verdict, answer_tag, math_equal
 from ...verifiers.types import malformed
 from ..common.answers import bounded, tidy
 from ..common.polynomials import add, derive, draw_polynomial, multiply, order_factors, write_polynomial
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -81,6 +81,7 @@ def derive_mixture(rng: random.Random) -> tuple[str, str, list[str]]:
     levels=4,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=160),
     licence="Apache-2.0",
 )
 def derivatives(rng: random.Random, level: int) -> Problem:

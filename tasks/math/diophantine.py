@@ -11,7 +11,7 @@ import random
 from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
 from ..common.answers import bounded, read_assignments, reverse_list
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -60,6 +60,7 @@ def divide_in_turn(a: int, b: int) -> tuple[int, int, list[str]]:
     levels=len(LARGEST),
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=290),
     licence="Apache-2.0",
 )
 def diophantine(rng: random.Random, level: int) -> Problem:

@@ -11,7 +11,7 @@ import random
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
 from ..common.numbers import factorise, write_powers
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -54,6 +54,7 @@ def count_coprime(number: int) -> tuple[int, str]:
     levels=len(LARGEST),
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=160),
     licence="Apache-2.0",
 )
 def divisor_functions(rng: random.Random, level: int) -> Problem:

@@ -21,7 +21,7 @@ from ..common.polynomials import (
     order_factors,
     write_polynomial,
 )
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -109,6 +109,7 @@ def draw_product(rng: random.Random, level: int) -> tuple[str, Coefficients, lis
     levels=4,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=90),
     licence="Apache-2.0",
 )
 def expand(rng: random.Random, level: int) -> Problem:

@@ -18,7 +18,7 @@ from ..common.answers import bounded
 from ..common.expressions import list_factors, read_expression, read_polynomial
 from ..common.numbers import draw_nonzero, factorise
 from ..common.polynomials import Coefficients, draw_linear, multiply, write_polynomial
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -88,6 +88,7 @@ def count_divisors(number: int) -> int:
     levels=4,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=300),
     licence="Apache-2.0",
 )
 def factor(rng: random.Random, level: int) -> Problem:

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -54,6 +54,7 @@ def combine(total: Fraction, sign: str, other: Fraction) -> tuple[Fraction, str]
     levels=len(COUNTS),
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=120),
     licence="Apache-2.0",
 )
 def fraction_arithmetic(rng: random.Random, level: int) -> Problem:

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from ...verifiers import Criterion, Rubric, Verdict, answer_tag, math_equal
 from ..common.answers import bounded, judge_number, strip_words
-from ..common.worked import Posed, show_work
+from ..common.worked import Posed, err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -162,6 +162,7 @@ KINDS: tuple[Callable[[random.Random, str], Posed], ...] = (cut_plate, draw_roun
     levels=len(KINDS),
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=80),
     licence="Apache-2.0",
 )
 def geometry(rng: random.Random, level: int) -> Problem:

@@ -12,7 +12,7 @@ from ...verifiers import Criterion, Rubric, Verdict, answer_tag, math_equal
 from ..common.answers import bounded, tidy
 from ..common.numbers import draw_nonzero
 from ..common.polynomials import add, draw_linear, multiply, write_polynomial
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -125,6 +125,7 @@ DRAW = (draw_line, draw_chain, draw_quadratic, draw_bend)
     levels=len(DRAW),
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=55),
     licence="Apache-2.0",
 )
 def inequalities(rng: random.Random, level: int) -> Problem:

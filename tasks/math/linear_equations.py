@@ -12,7 +12,7 @@ from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
 from ..common.numbers import draw_nonzero
 from ..common.polynomials import write_polynomial
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -45,6 +45,7 @@ def draw_group(rng: random.Random, letter: str) -> tuple[str, int, int]:
     levels=4,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=120),
     licence="Apache-2.0",
 )
 def linear_equations(rng: random.Random, level: int) -> Problem:

@@ -13,7 +13,7 @@ from ...verifiers.types import correct, malformed, wrong
 from ..common.answers import bounded, read_assignments, reverse_list
 from ..common.numbers import draw_nonzero
 from ..common.polynomials import join_terms
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -69,6 +69,7 @@ def eliminate(rows: list[list[int]], names: tuple[str, ...]) -> list[str] | None
     levels=len(SIZES),
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=190),
     licence="Apache-2.0",
 )
 def linear_systems(rng: random.Random, level: int) -> Problem:

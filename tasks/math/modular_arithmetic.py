@@ -10,7 +10,7 @@ import random
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
 from ..common.numbers import list_primes
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -58,6 +58,7 @@ def invert(number: int, modulus: int) -> tuple[int, list[str]]:
     levels=4,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=290),
     licence="Apache-2.0",
 )
 def modular_arithmetic(rng: random.Random, level: int) -> Problem:

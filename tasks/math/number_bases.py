@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
 from ..common.answers import bounded, tidy
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -74,6 +74,7 @@ def divide_down(base: int, number: int) -> list[str]:
     levels=4,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=210),
     licence="Apache-2.0",
 )
 def number_bases(rng: random.Random, level: int) -> Problem:

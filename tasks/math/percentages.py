@@ -11,7 +11,7 @@ from fractions import Fraction
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
 from ..common.numbers import write_decimal
-from ..common.worked import Posed, show_work
+from ..common.worked import Posed, err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -136,6 +136,7 @@ def ask_turns(rng: random.Random, turns: int) -> Told:
     levels=4,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=70),
     licence="Apache-2.0",
 )
 def percentages(rng: random.Random, level: int) -> Problem:

@@ -15,7 +15,7 @@ from ...verifiers.types import correct, malformed, wrong
 from ..common.answers import bounded, read_numbers, reverse_list, tidy
 from ..common.numbers import draw_nonzero
 from ..common.polynomials import Coefficients, add, draw_linear, multiply, write_polynomial
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -84,6 +84,7 @@ def draw_surds(rng: random.Random) -> tuple[Coefficients, list[str], list[str]]:
     levels=4,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=65),
     licence="Apache-2.0",
 )
 def polynomial_equations(rng: random.Random, level: int) -> Problem:

@@ -16,7 +16,7 @@ from ...verifiers.types import correct, malformed, wrong
 from ..common.answers import bounded, read_numbers
 from ..common.expressions import list_factor_numbers
 from ..common.numbers import factorise, list_primes, write_powers
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -59,6 +59,7 @@ def rewrite_product(answer: str) -> Iterator[str]:
     levels=len(BELOW),
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=60),
     licence="Apache-2.0",
 )
 def prime_factors(rng: random.Random, level: int) -> Problem:

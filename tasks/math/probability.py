@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
-from ..common.worked import Posed, show_work
+from ..common.worked import Posed, err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -147,6 +147,7 @@ KINDS: tuple[Callable[[random.Random], Posed], ...] = (draw_two, draw_many, weig
     levels=len(KINDS),
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=150),
     licence="Apache-2.0",
 )
 def probability(rng: random.Random, level: int) -> Problem:

@@ -9,7 +9,7 @@ import random
 
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
-from ..common.worked import show_work
+from ..common.worked import err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -47,6 +47,7 @@ def draw_moduli(rng: random.Random, count: int, largest: int) -> list[int]:
     levels=len(LARGEST),
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=110),
     licence="Apache-2.0",
 )
 def remainders(rng: random.Random, level: int) -> Problem:

@@ -12,7 +12,7 @@ from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
 from ..common.numbers import draw_nonzero
 from ..common.polynomials import Coefficients, draw_polynomial, evaluate_at, write_polynomial
-from ..common.worked import Posed, show_work
+from ..common.worked import Posed, err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -114,6 +114,7 @@ KINDS = (ask_arithmetic, ask_quadratic, ask_recurrence, ask_sum)
     levels=len(KINDS),
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=160),
     licence="Apache-2.0",
 )
 def sequences(rng: random.Random, level: int) -> Problem:

@@ -12,7 +12,7 @@ from fractions import Fraction
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
 from ..common.numbers import write_decimal
-from ..common.worked import Posed, show_work
+from ..common.worked import Posed, err_by_work, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -148,6 +148,7 @@ def convert(rng: random.Random, amount: Fraction, level: int) -> Conversion:
     levels=4,
     kind="math",
     solve=show_work,
+    attempt=err_by_work(every=70),
     licence="Apache-2.0",
 )
 def unit_conversion(rng: random.Random, level: int) -> Problem:
