@@ -100,6 +100,13 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--column", default="auto", help="column that holds the completions")
     parser.add_argument(
+        "--label",
+        default="",
+        metavar="COLUMN",
+        help="column with what a person says of each completion, true or false (null: nothing; a list for "
+        "several): how far the rubric agrees is said, with intervals; none",
+    )
+    parser.add_argument(
         "--out", default="-", help="new file for the verdicts (JSON Lines); - is standard output"
     )
     parser.add_argument(
@@ -319,7 +326,14 @@ def _score(arguments: argparse.Namespace) -> int:
             scored += 1
 
         try:
-            scores = score_file(task, source, column=arguments.column, keep=keep, workers=arguments.workers)
+            scores = score_file(
+                task,
+                source,
+                column=arguments.column,
+                label=arguments.label,
+                keep=keep,
+                workers=arguments.workers,
+            )
         except UserError as failure:
             if not scored:
                 raise

@@ -24,6 +24,7 @@ from ...verifiers import Completion, Status
 from ..config.shared import TaskConfig
 from ..config.tasks import load_task
 from ..intervals import Estimate, Interval, list_ks, mean_interval, pass_at_k
+from .agreement import Agreement, Labels, read_labels
 from .said import FORM, read_completions_of
 from .scoring import Completed, Plain, count_workers, score_in_order
 
@@ -39,6 +40,7 @@ class FileScores:
     abstained: shares of the completions.  criteria: of a rubric with several, each one's mean amount over
     problems, which of a check that says yes or no is its pass-rate.  by_reference: rows that were judged by
     the reference that they bring.  missing: of a data set, its split -> problems of it that have no row.
+    agreement: with the labels of a column; None where none was named, or nothing is labelled.
     """
 
     task: str
@@ -52,6 +54,7 @@ class FileScores:
     criteria: Mapping[str, Interval] = field(default_factory=dict)
     by_reference: int = 0
     missing: Mapping[str, int] = field(default_factory=dict)
+    agreement: Agreement | None = None
 
     def __str__(self) -> str:
         lines = [
@@ -68,6 +71,8 @@ class FileScores:
         lines.append(f"  {extracted}unscorable {self.abstained:.1%}, mean reward {self.reward}")
         if self.criteria:
             lines.append(f"  criteria: {', '.join(f'{name} {mean}' for name, mean in self.criteria.items())}")
+        if self.agreement is not None:
+            lines.append(f"  {self.agreement}")
         for split, count in self.missing.items():
             lines.append(f"  {count} problem(s) of the {split} split have no completion and are in no rate")
         if self.by_reference:
@@ -104,6 +109,7 @@ class _Tally:
         self.amounts: dict[str, dict[str, array[float]]] = {}  # criterion -> problem -> what it found
         self.by_reference = 0
         self.seen: Counter[str] = Counter()  # problems of each split
+        self.labels = Labels()
 
     def add(self, answered: _Answered, score: Plain) -> int:
         """Enter a score; the number of its completion among those of its problem, from 0."""
@@ -141,6 +147,7 @@ class _Tally:
             abstained=sum(score.abstained for score in scores) / count,
             criteria={name: _average(values_P.values()) for name, values_P in self.amounts.items()},
             by_reference=self.by_reference,
+            agreement=self.labels.summarise(),
             missing={s: size - self.seen[s] for s, size in sizes.items() if size and size > self.seen[s]},
         )
 
@@ -156,6 +163,7 @@ def score_file(
     path: str | PathLike[str],
     *,
     column: str = "auto",
+    label: str = "",
     keep: Callable[[Verdict], None] | None = None,
     workers: int | None = None,
 ) -> FileScores:
@@ -165,6 +173,8 @@ def score_file(
     column: that holds the completions; auto takes `completion` or `completions`.  A row's `id`, as
     `palaestra task export` writes it, names its problem; several rows may name the same one. A row without
     one brings its `reference`.
+    label: column with what a person says of each completion, true or false (1 or 0), null for nothing, a list
+    for several: how far the rubric agrees is then told, with intervals; "": none.
     Of an episode a row has its `turns` (each with `role`, policy or world, and `text`), or a chat with what
     the world said, and the `state` in which it ended. A criterion that reads what is not there abstains.
     workers: processes that score; None takes as many as there are processors. A task that is given as an
@@ -186,16 +196,21 @@ def score_file(
     chosen = task if isinstance(task, Task) else load_task(named or TaskConfig())
     problems, tally = ProblemsById(chosen), _Tally(chosen)
     waiting: deque[_Answered] = deque()
+    labels: deque[bool | None] = deque()  # of each completion that waits
 
     def read() -> Iterator[Completed]:
         for answered in _read_answers(chosen, problems, Path(path), column):
+            count = len(answered.said)
+            labels.extend(read_labels(answered.row, label, count) if label else [None] * count)
             for completion in answered.said:
                 waiting.append(answered)
                 yield Completed(completion, answered.problem, answered.own)
 
     counted: _Answered | None = None
     for score in score_in_order(chosen, read(), named, workers or count_workers()):
-        answered = waiting.popleft()
+        answered, said = waiting.popleft(), labels.popleft()
+        if said is not None and not score["abstained"]:
+            tally.labels.add(_name(answered.problem), said, score["passed"])
         if answered is not counted:
             tally.by_reference += answered.own
             counted = answered

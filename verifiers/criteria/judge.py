@@ -117,8 +117,8 @@ def judge(
         time-out, a lost connection, or status 408, 409, 425, 429 or 5xx; the waits are 1, 2, 4, ... seconds,
         30 at most.
     max_tokens: of the judge's reply.
-    What the endpoint fails at abstains. Asked the same again, it is not asked: verdicts are kept while the
-    process lives.
+    The run's record has the model that answered, and the template. What the endpoint fails at abstains. Asked
+    the same again, it is not asked: verdicts are kept while the process lives.
     Raises ValueError for settings that can't be.
     """
     if "{completion}" not in template:
@@ -161,7 +161,7 @@ def judge(
             "url": endpoint.shown,
             "grades": grades,
         }
-        return {name: {**facts, "template_sha256": hashlib.sha256(template.encode()).hexdigest()}}
+        return {name: {**facts, "template": template}}
 
     return Criterion(name, check, weight, gate, render=str, start=start)
 

@@ -328,6 +328,10 @@ def test_dataset_task_from_python(forget_tasks):
 
 
 UNDECLARED = {
+    "aime24",
+    "aime25",
+    "amc23",
+    "minerva",
     "countdown_3to4",
     "livecodebench",
     "skywork_math",
