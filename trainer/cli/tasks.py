@@ -38,6 +38,11 @@ from .task_table import select_tasks, write_table
 
 Formatter = argparse.ArgumentDefaultsHelpFormatter
 
+ELSEWHERE = {
+    "new": "Write NAME.py, a task to be edited: over data of your own, or a generator of problems.",
+    "build": "A set to train on, of what a model sampled and the task's rubric passed.",
+}
+
 
 def main(argv: list[str]) -> int:
     """argv starts with the command's name: tasks, task or score."""
@@ -62,7 +67,7 @@ def _make_parser(command: str) -> argparse.ArgumentParser:
     elif command == "score":
         _add_score(parser)
     else:
-        actions = parser.add_subparsers(required=True, metavar="|".join((*ACTIONS, "new", "build")))
+        actions = parser.add_subparsers(required=True, metavar="|".join((*ACTIONS, *ELSEWHERE)))
         for name, action in ACTIONS.items():
             chosen = actions.add_parser(
                 name,
@@ -72,6 +77,8 @@ def _make_parser(command: str) -> argparse.ArgumentParser:
                 allow_abbrev=False,
             )
             action.add(chosen)
+        for name, summary in ELSEWHERE.items():  # `main` has handed them on: named for --help alone
+            actions.add_parser(name, help=summary)
     return parser
 
 

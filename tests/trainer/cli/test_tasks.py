@@ -27,6 +27,14 @@ def test_help_version_and_unknown_commands(capsys):
     assert "Did you mean tasks" in err
 
 
+def test_each_action_of_task_is_said_in_its_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["task", "--help"])
+    text = capsys.readouterr().out
+    for action in ("show", "play", "check", "card", "attack", "export", "new", "build"):
+        assert f"\n    {action:<6} " in text, action
+
+
 def test_tasks_as_table_and_as_json(capsys):
     code, out, _ = run(capsys, "tasks")
     assert code == 0
