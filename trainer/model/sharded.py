@@ -11,8 +11,10 @@ Shapes: B rows.
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MethodType
@@ -198,9 +200,10 @@ def save_moments(model: Any, optimizer: torch.optim.Optimizer, folder: Path) -> 
     from torch.distributed import checkpoint
 
     reshard(model)
-    checkpoint.save(
-        {"optimizer": _get_state(model, optimizer)}, checkpoint_id=folder, no_dist=find_world().size == 1
-    )
+    with _expect_one_process():
+        checkpoint.save(
+            {"optimizer": _get_state(model, optimizer)}, checkpoint_id=folder, no_dist=find_world().size == 1
+        )
 
 
 def load_moments(model: Any, optimizer: torch.optim.Optimizer, folder: Path) -> None:
@@ -211,13 +214,31 @@ def load_moments(model: Any, optimizer: torch.optim.Optimizer, folder: Path) -> 
 
     own = [{name: group[name] for name in ("weight_decay", "betas")} for group in optimizer.param_groups]
     state = {"optimizer": _get_state(model, optimizer)}
-    checkpoint.load(state, checkpoint_id=folder, no_dist=find_world().size == 1)
+    with _expect_one_process():
+        checkpoint.load(state, checkpoint_id=folder, no_dist=find_world().size == 1)
     set_optimizer_state_dict(model, optimizer, state["optimizer"])
     for group, kept in zip(optimizer.param_groups, own, strict=True):
         group.update(kept)
 
 
+@contextlib.contextmanager
+def _expect_one_process() -> Iterator[None]:
+    """Around what torch warns of where there is one process, and there may be."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled", category=UserWarning)
+        yield
+
+
 def _get_state(model: Any, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """The optimizer's state by the names of the weights. Before its first step torch makes one by a step with
+    gradients of 0, and that one does not count: AdamW divides by what its number of steps says."""
     from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
 
-    return dict(get_optimizer_state_dict(model, optimizer))
+    fresh = not optimizer.state
+    if fresh:
+        optimizer.zero_grad()  # what no step has used up: with gradients torch makes none
+    found = dict(get_optimizer_state_dict(model, optimizer))
+    if fresh:
+        for moments in (*optimizer.state.values(), *found["state"].values()):
+            moments["step"] = torch.zeros_like(moments["step"])
+    return found
