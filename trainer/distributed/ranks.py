@@ -41,7 +41,7 @@ class Place:
 def find_place(variables: Mapping[str, str] = os.environ) -> Place | None:
     """Where this process stands, None where it is alone.
 
-    Raises UserError where the variables are not whole, or are no numbers.
+    Raises UserError where the variables are not whole, are no numbers, or not of a rank among so many.
 
     >>> given = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
     >>> find_place(given).rank, find_place({}), find_place({"WORLD_SIZE": "1"})
@@ -57,6 +57,11 @@ def find_place(variables: Mapping[str, str] = os.environ) -> Place | None:
             "torchrun, or on one machine by --processes N. Unset WORLD_SIZE for a run in one process."
         )
     rank, port = _read_number(variables, "RANK"), _read_number(variables, "MASTER_PORT")
+    if rank >= size or not 0 < port < 2**16:
+        raise UserError(
+            f"The environment has RANK={rank} of WORLD_SIZE={size} and MASTER_PORT={port}: ranks are numbered "
+            f"from 0 to {size - 1}, ports from 1 to 65535. Start the ranks by torchrun, which sets them."
+        )
     local_rank = _read_number(variables, "LOCAL_RANK", rank)
     local_size = _read_number(variables, "LOCAL_WORLD_SIZE", size)
     return Place(rank, size, local_rank, local_size, variables["MASTER_ADDR"], port)
@@ -112,6 +117,7 @@ def _start(arguments: Sequence[str], rank: int, size: int, port: int) -> subproc
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     variables = {
         "OMP_NUM_THREADS": str(max(1, cores // size)),
+        "TORCH_CPP_LOG_LEVEL": "ERROR",  # not a stack of C++ for each rank that another one leaves behind
         **({"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}),
         **os.environ,
         "RANK": str(rank),

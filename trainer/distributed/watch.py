@@ -91,10 +91,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class Fault:
-    """Why the run can't go on. ranks: those to blame.  sentence: that says so."""
+    """Why the run can't go on. ranks: those to blame.  sentence: that says so.  said: whether a rank has said
+    so, with how the run goes on."""
 
     ranks: Sequence[int]
     sentence: str
+    said: bool = False
 
 
 @dataclass
@@ -242,7 +244,8 @@ class Watch:
         for known in list(self.seen.values()):
             if known.failed_since is not None and now - known.failed_since > FAILED_S:
                 seat = known.seat
-                return Fault([seat.rank], f"{_begin(seat)} ended in phase {seat.phase}: {seat.reason}")
+                sentence = f"{_begin(seat)} ended in phase {seat.phase}: {seat.reason}"
+                return Fault([seat.rank], sentence, said=seat.rank == 0)  # the others speak to nobody
         return None
 
     def _find_gone(self, now: float) -> Fault | None:
@@ -300,7 +303,8 @@ class Watch:
         if not speakers or speakers[0] == self.place.rank:
             with contextlib.suppress(OSError):
                 self._record(fault.sentence)
-            say(f"palaestra: {fault.sentence}{self._say_where()}", sys.stderr)
+            if not fault.said:
+                say(f"palaestra: {fault.sentence}{self._say_where()}", sys.stderr)
         time.sleep(2 * INTERVAL_S)  # for the others to hear of it, who may need the store of this process
         self.leave(LOST)
 

@@ -188,6 +188,7 @@ def _connect(place: Place, deadlines: DeadlineConfig) -> World:
             backend = "cpu:gloo,cuda:nccl"
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         name = f"palaestra{attempt}"
+        _wait_for_all(distributed.PrefixStore(f"{name}/here", store), place, deadlines.start)
         distributed.init_process_group(
             backend,
             store=distributed.PrefixStore(f"{name}/group", store),
@@ -206,6 +207,21 @@ def _connect(place: Place, deadlines: DeadlineConfig) -> World:
     if place.rank:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 rank 0 speaks
     return World(place.rank, place.size, place.local_size, watch)
+
+
+def _wait_for_all(store: Any, place: Place, seconds: float) -> None:
+    """Until every rank is here. Raises UserError where one is not, within its deadline."""
+    ranks = [str(rank) for rank in range(place.size)]
+    store.set(ranks[place.rank], "")
+    try:
+        store.wait(ranks, timedelta(seconds=seconds))
+    except RuntimeError as failure:
+        missing = [rank for rank in ranks if not store.check([rank])]
+        raise UserError(
+            f"Rank {place.rank} has waited {seconds:g} s (--deadline.start) for "
+            f"rank{'' if len(missing) == 1 else 's'} {', '.join(missing[:8])} of {place.size}: see that all are "
+            "started, each with a number of its own, and that none hangs before it begins."
+        ) from failure
 
 
 def _disconnect() -> None:

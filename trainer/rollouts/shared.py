@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ...tasks.core.errors import UserError
+from ...tasks.core.seeds import digest
 from ..distributed.world import find_world
 from ..engines.base import Sampling
 from .group import Group
@@ -16,6 +18,8 @@ class SharedRollouts(Rollouts[EngineT]):
 
     A completion depends on the seed, its problem and its number alone, so it is the one that a single process
     would draw. A problem is one process's with all of its samples.
+
+    Raises UserError where the processes are not asked the same: another seed, or other data on one machine.
     """
 
     @property
@@ -29,7 +33,7 @@ class SharedRollouts(Rollouts[EngineT]):
         world = find_world()
         if world.size == 1:
             return super().begin(asked, sampling, seed, scored)
-        mine = world.take(asked)
+        mine, asked_for = world.take(asked), _sum_up(asked, sampling, seed)
         with world.phase("sample"):
             finish_mine = super().begin(mine, sampling, seed) if mine else list
 
@@ -37,7 +41,9 @@ class SharedRollouts(Rollouts[EngineT]):
             with world.phase("verify"):
                 groups = finish_mine()
             # The problems are known everywhere; what was drawn and scored is not.
-            found = world.gather([(group.completions_G, group.scores_G) for group in groups])
+            told = world.gather((asked_for, [(group.completions_G, group.scores_G) for group in groups]))
+            _check_same([each for each, _ in told])
+            found = [pairs for _, pairs in told]
             shared = [
                 Group(ask.problem, completions_G, scores_G)
                 for ask, (completions_G, scores_G) in zip(asked, world.merge(found), strict=True)
@@ -49,3 +55,20 @@ class SharedRollouts(Rollouts[EngineT]):
             return shared
 
         return finish
+
+
+def _sum_up(asked: Sequence[Ask], sampling: Sampling, seed: object) -> int:
+    """A hash of what is asked for: the problems by what stands for them in every process."""
+    named = [(ask.problem.id, ask.problem.text, ask.samples, ask.first) for ask in asked]
+    return digest("asked", named, sampling, seed)
+
+
+def _check_same(sums: Sequence[int]) -> None:
+    """sums: of each rank. Raises UserError where they are not one."""
+    others = [rank for rank, found in enumerate(sums) if found != sums[0]]
+    if others:
+        raise UserError(
+            f"Rank{'' if len(others) == 1 else 's'} {', '.join(map(str, others[:8]))} of {len(sums)} would sample "
+            "other problems, or by other settings, than rank 0: start all by the same command, with the same "
+            "data and the same code of the task on every machine."
+        )

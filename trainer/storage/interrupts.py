@@ -7,23 +7,33 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 from ...tasks.core.errors import RunError, UserError
+from ..distributed.ranks import speaks
 from ..distributed.world import find_world
 from . import checkpoint
 from .atomic import DiskError
 from .folders import RunFolder
 
 
-class Interrupts:
-    """While the context is open, the first SIGINT or SIGTERM only sets `requested`. In another than the main
-    thread, where Python can't set handlers, it does nothing."""
+# Launchers repeat what their group was sent already: torchrun, `timeout`, Slurm, our own of several processes.
+SAME_REQUEST_S = 2.0
 
-    def __init__(self) -> None:
+
+class Interrupts:
+    """While the context is open, the first SIGINT or SIGTERM only sets `requested`; what comes at once after it
+    is the same request. In another than the main thread, where Python can't set handlers, it does nothing.
+
+    clock: seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.requested: str | None = None
+        self._clock, self._since = clock, 0.0
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Interrupts:
@@ -44,13 +54,20 @@ class Interrupts:
         """What any process of the run was asked to stop by; asked by all at the same place of a step, so that
         they stop after the same one."""
         asked = find_world().gather(self.requested)
-        self.requested = next((each for each in asked if each), None)
-        return self.requested
+        found = next((each for each in asked if each), None)
+        if self.requested is None and found is not None:
+            self._since = self._clock()  # this process may be sent the same a moment later
+        self.requested = found
+        return found
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.requested is not None:
+            if self._clock() - self._since < SAME_REQUEST_S:
+                return
             raise KeyboardInterrupt
-        self.requested = signal.Signals(number).name
+        self.requested, self._since = signal.Signals(number).name, self._clock()
+        if not speaks():
+            return
         said = "\nStopping after this step; the state will be saved. Once more stops at once."
         try:
             print(said, file=sys.stderr)

@@ -155,6 +155,14 @@ def test_the_end_leaves_stacks_a_record_and_one_sentence(
     assert said == f"palaestra: Rank 1 sleeps. What each rank was doing is in {tmp_path / 'stacks'}. Go on.\n"
     assert "test_watch.py" in (tmp_path / "stacks" / "rank0.txt").read_text()
     assert store["ended"] == "Rank 1 sleeps."
+    # What rank 0 has failed with, it says itself.
+    alone = make_watch(rank=1, size=2, open_store=lambda: store, leave=codes.append)
+    hear(alone, 0, phase="save", state="failed", reason="The disk is full.")
+    alone.judge()
+    alone.clock.now += FAILED_S + 0.1
+    alone._end(alone.judge())
+    assert codes.pop() == LOST
+    assert capsys.readouterr().err == ""
     # Who is told of it, and is not the first of those that are well, says nothing.
     other = make_watch(rank=1, size=2, leave=codes.append)
     hear(other, 0, phase="sample")
