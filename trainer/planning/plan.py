@@ -248,6 +248,12 @@ def _advise(plan: Plan) -> str:
     """What may help where it does not fit."""
     config, taken = plan.config, plan.config.hardware
     tips, sharded = [], taken.shard == "fsdp"
+    copy = 4 * plan.shape.parameters  # bytes, of the whole weights that each card samples with
+    if sharded and copy >= plan.trainer.available:
+        return (
+            "IT DOES NOT FIT, on any number of these cards: each holds a whole copy of the weights to sample "
+            f"with, {copy / GIB:.1f} GiB. Take cards with more memory, or a smaller model."
+        )
     if not config.model.gradient_checkpointing:
         tips.append("--gradient-checkpointing")
     if config.model.weights == "float32" and not sharded:  # nor do the next and shards go together
@@ -258,6 +264,6 @@ def _advise(plan: Plan) -> str:
         tips.append("--lora-rank 64")
     if taken.gpu != HERE and sharded:
         tips.append(f"--gpus {2 * taken.gpus}")
-    elif taken.gpu != HERE:
+    elif taken.gpu != HERE and copy < plan.trainer.available:
         tips.append(f"--shard fsdp with --gpus {max(2, taken.gpus)} (weights and moments in float32)")
     return f"IT DOES NOT FIT. What makes it smaller: {', '.join(tips)}."

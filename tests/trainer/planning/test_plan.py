@@ -153,6 +153,11 @@ def test_what_does_not_fit_is_said_with_what_makes_it_smaller(monkeypatch, capsy
     said = capsys.readouterr().out
     assert "IT DOES NOT FIT. What makes it smaller: --gradient-checkpointing, --weights bfloat16" in said
     assert "Seconds" not in said
+    monkeypatch.setitem(CARDS, "l4", CARDS["l4"].__class__("small", GIB / 2, 1e9, 1e12, 1e9, "none"))
+    assert main(["plan", *flags, "--shard", "fsdp", "--gpus", "8"]) == 1  # each card holds a copy of it all
+    assert "IT DOES NOT FIT, on any number of these cards: each holds a whole" in capsys.readouterr().out
+    assert main(["plan", *flags]) == 1
+    assert "--shard" not in capsys.readouterr().out
     assert main(["plan", "--model", "Qwen/Qwen2.5-7"]) == 2
     assert "no model of the table" in capsys.readouterr().err
 
