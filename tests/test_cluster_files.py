@@ -111,7 +111,9 @@ def test_torchrun_waits_as_long_as_slurm_does_and_has_the_cores_of_its_node(path
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "gpus"), [("one-node.sbatch", 8), ("nodes.sbatch", 16), ("job.yaml", 8)])
 def test_what_is_trained_fits_by_its_plan(name: str, gpus: int, capsys: pytest.CaptureFixture[str]):
-    [flags] = re.findall(r"ARGUMENTS=\(train --task gsm8k --model \"\$MODEL\" (.*) --out ", read_scripts()[name])
+    [flags] = re.findall(
+        r"ARGUMENTS=\(train --task gsm8k --model \"\$MODEL\" (.*) --out ", read_scripts()[name]
+    )
     model = "Qwen/Qwen2.5-7B-Instruct"
     assert model in (FOLDER / name).read_text()
     assert main(["plan", "--model", model, "--gpus", str(gpus), *flags.split()]) == 0, capsys.readouterr().out

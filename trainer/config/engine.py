@@ -41,10 +41,11 @@ class EngineConfig(Settings):
         super().__post_init__()
         try:
             parts = urlsplit(self.url)
-            named = parts.hostname
-        except ValueError:
+            named = parts.hostname if parts.port != 0 else None
+        except ValueError:  # a port that is none, too
             parts, named = urlsplit(""), None
-        if self.url and (parts.scheme not in ("http", "https") or not named or parts.path.strip("/")):
+        more = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+        if self.url and (parts.scheme not in ("http", "https") or not named or more):
             raise SettingError(
                 f"engine_url {self.url!r}: give a server's address alone, as http://localhost:8000."
             )

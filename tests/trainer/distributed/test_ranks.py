@@ -21,7 +21,11 @@ def test_the_place_is_what_torchrun_says():
     for wrong in ({"WORLD_SIZE": "four"}, {"RANK": "-1"}, {"LOCAL_RANK": "1.5"}, {"MASTER_PORT": "tcp"}):
         with pytest.raises(UserError, match=f"{next(iter(wrong))}=.*no whole number"):
             find_place({**WHOLE, **wrong})
-    for wrong in ({"RANK": "4"}, {"RANK": "0", "WORLD_SIZE": "2", "MASTER_PORT": "99999"}, {"MASTER_PORT": "0"}):
+    for wrong in (
+        {"RANK": "4"},
+        {"RANK": "0", "WORLD_SIZE": "2", "MASTER_PORT": "99999"},
+        {"MASTER_PORT": "0"},
+    ):
         with pytest.raises(UserError, match="ranks are numbered from 0 to"):
             find_place({**WHOLE, **wrong})
 

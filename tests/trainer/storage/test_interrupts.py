@@ -32,7 +32,9 @@ def test_a_signal_that_a_launcher_repeats_stops_nothing_at_once(ready):
 
 def test_a_rank_that_another_told_takes_its_own_signal_for_the_same(ready, monkeypatch):
     stop, times = ready
-    monkeypatch.setattr(interrupts, "find_world", lambda: SimpleNamespace(gather=lambda own: [own, "SIGTERM"]))
+    monkeypatch.setattr(
+        interrupts, "find_world", lambda: SimpleNamespace(gather=lambda own: [own, "SIGTERM"])
+    )
     assert stop.agree() == "SIGTERM"
     signal.raise_signal(signal.SIGTERM)
     times[0] += SAME_REQUEST_S

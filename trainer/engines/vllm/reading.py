@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ....tasks.core.errors import shorten
 from ..replies import BrokenReply
 
 ABOVE_ZERO = 1e-4  # nats, by which rounding may lift a log-probability above 0
@@ -98,8 +99,9 @@ def _read_entry(found: Any, token: int) -> float:
 
 
 def _read_logprob(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if type(value) not in (int, float) or (type(value) is float and not math.isfinite(value)):
         raise BrokenReply(f"{value!r} stands for a log-probability")
     if not LEAST < value <= ABOVE_ZERO:
-        raise BrokenReply(f"{value:g} is no log-probability of a token that was drawn")
+        said = f"{value:g}" if isinstance(value, float) else shorten(str(value), 20)
+        raise BrokenReply(f"{said} is no log-probability of a token that was drawn")
     return min(0.0, float(value))

@@ -91,6 +91,8 @@ WRONG_REPLIES: dict[str, tuple[Callable[[dict], object], str]] = {
     "nan": (with_logprobs(lambda found: [math.nan, *found[1:]]), "stands for a log-probability"),
     "null": (with_logprobs(lambda found: [None, *found[1:]]), "None stands for a log-probability"),
     "infinite": (with_logprobs(lambda found: [-math.inf, *found[1:]]), "stands for a log-probability"),
+    "a huge number": (with_logprobs(lambda found: [-(10**400), *found[1:]]), "-10000.* is no log-prob"),
+    "a text": (with_logprobs(lambda found: ["-0.5", *found[1:]]), "'-0.5' stands for a log-probability"),
     "a probability": (with_logprobs(lambda found: [0.7, *found[1:]]), "0.7 is no log-probability"),
     "impossible": (with_logprobs(lambda found: [-9999.0, *found[1:]]), "-9999 is no log-probability"),
     "another prompt": (change_choice(prompt_token_ids=[1, 2]), "another prompt"),
