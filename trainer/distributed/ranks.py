@@ -59,8 +59,9 @@ def find_place(variables: Mapping[str, str] = os.environ) -> Place | None:
     rank, port = _read_number(variables, "RANK"), _read_number(variables, "MASTER_PORT")
     if rank >= size or not 0 < port < 2**16:
         raise UserError(
-            f"The environment has RANK={rank} of WORLD_SIZE={size} and MASTER_PORT={port}: ranks are numbered "
-            f"from 0 to {size - 1}, ports from 1 to 65535. Start the ranks by torchrun, which sets them."
+            f"The environment has RANK={rank} of WORLD_SIZE={size} and MASTER_PORT={port}: ranks are "
+            f"numbered from 0 to {size - 1}, ports from 1 to 65535. Start the ranks by torchrun, which sets "
+            "them."
         )
     local_rank = _read_number(variables, "LOCAL_RANK", rank)
     local_size = _read_number(variables, "LOCAL_WORLD_SIZE", size)

@@ -19,8 +19,8 @@ def check_engine(config: EngineConfig) -> None:
         given = {"--engine-python": config.python, "--engine-flag": config.flags}
         if unread := next((flag for flag, value in given.items() if value), None):
             raise UserError(
-                f"{unread} would have no effect: it is of a server that is started, and --engine-url names one "
-                "that runs already. Leave out one of the two."
+                f"{unread} would have no effect: it is of a server that is started, and --engine-url names "
+                "one that runs already. Leave out one of the two."
             )
         wire = Wire(config.url.rstrip("/"), min(LOOK_S, config.timeout))
         wire.get("/v1/models")

@@ -237,7 +237,7 @@ def _get_state(model: Any, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     fresh = not optimizer.state
     if fresh:
         optimizer.zero_grad()  # what no step has used up: with gradients torch makes none
-    found = dict(get_optimizer_state_dict(model, optimizer))
+    found: dict[str, Any] = dict(get_optimizer_state_dict(model, optimizer))
     if fresh:
         for moments in (*optimizer.state.values(), *found["state"].values()):
             moments["step"] = torch.zeros_like(moments["step"])

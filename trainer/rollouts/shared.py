@@ -67,8 +67,8 @@ def _check_same(sums: Sequence[int]) -> None:
     """sums: of each rank. Raises UserError where they are not one."""
     others = [rank for rank, found in enumerate(sums) if found != sums[0]]
     if others:
+        named = f"Rank{'' if len(others) == 1 else 's'} {', '.join(map(str, others[:8]))}"
         raise UserError(
-            f"Rank{'' if len(others) == 1 else 's'} {', '.join(map(str, others[:8]))} of {len(sums)} would sample "
-            "other problems, or by other settings, than rank 0: start all by the same command, with the same "
-            "data and the same code of the task on every machine."
+            f"{named} of {len(sums)} would sample other problems, or by other settings, than rank 0: start "
+            "all by the same command, with the same data and the same code of the task on every machine."
         )

@@ -19,14 +19,14 @@ from . import checkpoint
 from .atomic import DiskError
 from .folders import RunFolder
 
-
-# Launchers repeat what their group was sent already: torchrun, `timeout`, Slurm, our own of several processes.
+# Launchers repeat what their group was sent already: torchrun, `timeout`, our own of several processes.
 SAME_REQUEST_S = 2.0
 
 
 class Interrupts:
-    """While the context is open, the first SIGINT or SIGTERM only sets `requested`; what comes at once after it
-    is the same request. In another than the main thread, where Python can't set handlers, it does nothing.
+    """While the context is open, the first SIGINT or SIGTERM only sets `requested`; what comes at once after
+    it is the same request. In another than the main thread, where Python can't set handlers, it does
+    nothing.
 
     clock: seconds.
     """

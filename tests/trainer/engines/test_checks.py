@@ -37,7 +37,7 @@ def url() -> Iterator[str]:
 def test_a_server_that_runs_is_asked_at_once(url: str, monkeypatch: pytest.MonkeyPatch):
     check_engine(EngineConfig("vllm", url))
     monkeypatch.setattr(Answering, "said", b"<html>")
-    with pytest.raises(UserError, match="no JSON .<html>"):
+    with pytest.raises(UserError, match=r"no JSON .<html>"):
         check_engine(EngineConfig("vllm", url))
     monkeypatch.setattr(Answering, "status", 401)
     with pytest.raises(UserError, match="VLLM_API_KEY"):
