@@ -59,12 +59,13 @@ def find_python(named: str, cache: Path) -> Path:
                             "interpreter whose environment has vLLM.")  # fmt: skip
         return Path(found)
     folder = find_environment(cache)
-    if not (folder / READY).is_file():
+    python = folder / "bin" / "python"  # a link, which may lead nowhere once the system's own is another
+    if not (folder / READY).is_file() or not python.exists():
         raise UserError(
             f"--engine vllm needs an environment that has vLLM {VERSION}, and {folder} is none. Make it "
             f"with: {COMMAND} ; or name the interpreter of one that you have: --engine-python PATH"
         )
-    return folder / "bin" / "python"
+    return python
 
 
 def install(cache: Path, device: str, say: Say) -> Path:
@@ -74,7 +75,7 @@ def install(cache: Path, device: str, say: Say) -> Path:
     """
     folder, build = find_environment(cache), choose_build(device)
     python = folder / "bin" / "python"
-    if (folder / READY).is_file():
+    if (folder / READY).is_file() and python.exists():
         say(f"{folder} has {build.package} already.")
         return python
     say(f"Installing {build.package} into {folder}: some gigabytes, some minutes.")

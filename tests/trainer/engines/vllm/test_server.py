@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,14 @@ def test_a_server_that_ends_before_it_is_up_is_told_of_with_its_log(folder: Path
     started = launch(folder, tmp_path, "raise ValueError('no model of that name')")
     with pytest.raises(EngineError, match=r"exit code 1\): ValueError: no model of that name.*log"):
         Server.start(started, PATIENCE_S)
+
+
+def test_an_interpreter_that_is_none_is_told_of(folder: Path, tmp_path: Path):
+    python = tmp_path / "python"
+    python.write_bytes(b"\x00 no program")
+    python.chmod(0o755)
+    with pytest.raises(EngineError, match="can't be started by .*python: .*Exec format error"):
+        Server.start(replace(launch(folder, tmp_path, HEALTHY), python=python), PATIENCE_S)
 
 
 def test_a_server_that_never_comes_up_is_ended(folder: Path, tmp_path: Path):
