@@ -123,7 +123,7 @@ def test_an_interpreter_that_is_none_is_told_of(folder: Path, tmp_path: Path):
     python = tmp_path / "python"
     python.write_bytes(b"\x00 no program")
     python.chmod(0o755)
-    with pytest.raises(EngineError, match="can't be started by .*python: .*Exec format error"):
+    with pytest.raises(EngineError, match=r"can't be started by .*python: .*Exec format error"):
         Server.start(replace(launch(folder, tmp_path, HEALTHY), python=python), PATIENCE_S)
 
 
