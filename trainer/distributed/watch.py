@@ -158,6 +158,12 @@ class Watch:
 
     def fail(self, reason: str) -> str | None:
         """Tell that this rank has failed, and wait for what rank 0 failed with: None where it did not."""
+        try:
+            return self._tell_failure(reason)
+        finally:
+            self._rest()
+
+    def _tell_failure(self, reason: str) -> str | None:
         own = self._own
         self._own = Seat(own.rank, own.host, own.pid, own.count, own.phase, "failed", reason)
         if self.place.rank == 0:
@@ -177,10 +183,15 @@ class Watch:
         time.sleep(SILENT_S + GONE_S + FAILED_S)
 
     def close(self) -> None:
-        """This rank is done. Its stacks' file goes, where nothing is in it."""
+        """This rank is done."""
         own = self._own
         self._own = Seat(own.rank, own.host, own.pid, own.count, own.phase, "done")
         time.sleep(2 * INTERVAL_S)
+        self._rest()
+
+    def _rest(self) -> None:
+        """End the threads: one that still talks with the store as the interpreter ends would abort the process.
+        The stacks' file goes, where nothing is in it."""
         self._stop.set()
         for thread in self._threads:
             thread.join(2 * INTERVAL_S)

@@ -194,6 +194,18 @@ def test_ranks_tell_each_other_through_the_store():
     assert not any(thread.is_alive() for thread in watch._threads)
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_no_thread_is_left_by_a_rank_that_fails(rank: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("palaestra.trainer.distributed.watch.FAILED_S", 0.0)
+    store = Store()
+    watch = make_watch(rank=rank, size=2, open_store=lambda: store)
+    watch.keep_stacks_in(tmp_path, lambda _: None, str)
+    watch.start()
+    assert watch.fail("The disk is full.") == (None if rank else "The disk is full.")
+    assert not any(thread.is_alive() for thread in watch._threads)
+    assert not (tmp_path / "stacks").exists()
+
+
 def test_a_process_that_left_no_stack_is_described():
     assert "State:" in describe_process(Seat(0, "here", os.getpid(), phase="save"))
     assert "no such process" in describe_process(Seat(0, "here", 2**22 + 1))
