@@ -190,7 +190,7 @@ class Watch:
         self._rest()
 
     def _rest(self) -> None:
-        """End the threads: one that still talks with the store as the interpreter ends would abort the process.
+        """End the threads: one that still talks with the store as the interpreter ends can abort the process.
         The stacks' file goes, where nothing is in it."""
         self._stop.set()
         for thread in self._threads:
