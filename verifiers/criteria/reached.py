@@ -38,7 +38,7 @@ def reached(
     def check(completion: Completion, _problem: ProblemLike) -> Verdict:
         state = completion.state
         if state is None:
-            return no_answer("There is no final state: the task's world was not asked.")
+            return no_answer("There is no final state: the task's world has none, or was not asked.")
         try:
             value = goal(state) if callable(goal) else state[goal]
             if not isinstance(value, bool | int | float):

@@ -27,7 +27,7 @@ def make_world(hangs: bool = False):
         def reply(self, said):
             if said == "hang" or hangs:
                 time.sleep(600)
-            if said == "die":
+            if said == "die" or self.state[-1:] == [["die next", os.getpid()]]:
                 os._exit(1)
             if said == "swell":
                 self.ballast = [0] * (1 << 30)
@@ -66,6 +66,12 @@ def test_words_that_end_a_process_count_against_them(worlds, words, fault):
     assert reply.fault == fault
     assert reply.reason.startswith("The world")
     assert worlds.answer(world, PROBLEM, PATIENT, f"{words} after", ["a"]).text == "1: a"
+
+
+def test_words_that_end_the_process_a_turn_later_count_against_them(worlds):
+    said = ["die next", "a"]
+    assert worlds.answer(make_world(), PROBLEM, PATIENT, "later", said[:1]).text == "1: die next"
+    assert worlds.answer(make_world(), PROBLEM, PATIENT, "later", said).fault == "raised"
 
 
 def test_a_world_that_hangs_whatever_is_said_abstains(worlds):
