@@ -225,9 +225,14 @@ class World:
 
 def list_harmless(said: Sequence[str]) -> list[list[str]]:
     """What else may be said up to this turn, to find out whether a world fails whatever it hears: harmless
-    words in the last turn, and in all of them, for what was said before may have made it fail from now on."""
-    last = [[*said[:-1], text] for text in HARMLESS]
-    return last if len(said) == 1 else [*last, *([text] * len(said) for text in HARMLESS)]
+    words in the last turn, and in all of them, for what was said before may have made it fail from now on.
+
+    >>> list_harmless(["a", "b"])[:3]
+    [['a', '0'], ['0', '0'], ['Yes.', 'Yes.']]
+    """
+    last = [*said[:-1], HARMLESS[0]]
+    everywhere = [[text] * len(said) for text in HARMLESS]
+    return [last, *everywhere] if last not in everywhere else everywhere
 
 
 def replay(factory: Factory, problem: Problem, said: Sequence[str]) -> Episode | Reply:
@@ -251,7 +256,7 @@ def read_reply(episode: Episode, said: str) -> Reply:
     if role not in ROLES:
         raise TaskError(f"The role of {name} is {role!r}; it speaks as {' or '.join(ROLES)}.")
     try:
-        state = json.loads(json.dumps(state))
+        state = json.loads(json.dumps(state, allow_nan=False))
     except (TypeError, ValueError) as failure:
         raise TaskError(f"The state of {name} is no plain data: {failure}.") from failure
     if is_nested_deeper(state, MOST_NESTED):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...verifiers.workers.pool import Pool, PoolError
-from .episode import HARMLESS, EpisodeLimits, Factory, Fault, Reply, list_harmless
+from .episode import EpisodeLimits, Factory, Fault, Reply, list_harmless
 from .errors import UserError
 from .problem import Problem
 from .world_worker import MOST_KEPT, TARGET, make_request, pack
@@ -135,8 +135,7 @@ class Worlds:
                     return found
             fault = found.fault
             if fault != "unavailable":
-                others = [words for words in list_harmless(said) if words[-1] == HARMLESS[0]]
-                harmless = (place.call(packed, problem, "", words, seconds) for words in others)
+                harmless = (place.call(packed, problem, "", words, seconds) for words in list_harmless(said))
                 if not any(isinstance(each, Reply) and not each.fault for each in harmless):
                     fault = "unavailable"
             return Reply(fault=fault, reason=found.reason)

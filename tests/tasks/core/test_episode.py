@@ -169,9 +169,15 @@ def test_a_state_that_is_no_plain_data_is_the_worlds_fault():
             self.state = {1, 2}
             return "so"
 
-    reply = World(Opaque, PROBLEM).answer("3")
-    assert reply.fault == "unavailable"
-    assert "no plain data" in reply.reason
+    class Numberless(Guess):
+        def reply(self, said):
+            self.state = {"odds": [math.nan]}  # which JSON doesn't have: no record could hold it
+            return "so"
+
+    for world in (Opaque, Numberless):
+        reply = World(world, PROBLEM).answer("3")
+        assert reply.fault == "unavailable"
+        assert "no plain data" in reply.reason
 
 
 def test_a_state_that_words_nest_too_deep_counts_against_them():

@@ -74,8 +74,22 @@ def test_words_that_end_the_process_a_turn_later_count_against_them(worlds):
     assert worlds.answer(make_world(), PROBLEM, PATIENT, "later", said).fault == "raised"
 
 
+def test_a_world_that_takes_one_harmless_word_ill_is_not_at_fault(worlds):
+    class Countdown:
+        def __init__(self, problem):
+            pass
+
+        def reply(self, said):
+            if said in ("0", "-1"):  # 0 is no start of a countdown to 1
+                time.sleep(600)
+            return "Lift off."
+
+    assert worlds.answer(Countdown, PROBLEM, BRISK, "down", ["-1"]).fault == "timeout"
+
+
 def test_a_world_that_hangs_whatever_is_said_abstains(worlds):
-    assert worlds.answer(make_world(hangs=True), PROBLEM, BRISK, "key", ["a"]).fault == "unavailable"
+    limits = EpisodeLimits(reply_seconds=0.5)  # that no reply keeps
+    assert worlds.answer(make_world(hangs=True), PROBLEM, limits, "key", ["a"]).fault == "unavailable"
 
 
 def test_worlds_that_fill_their_process_cost_no_episode_a_reply():
