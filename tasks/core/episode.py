@@ -8,6 +8,7 @@ sampled.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
@@ -59,7 +60,8 @@ Player = Callable[[Problem], Generator[str, str, None]]
 
 @dataclass(frozen=True)
 class EpisodeLimits:
-    """Where an episode ends that its world does not end. Raises ValueError for a limit below 1, or no time.
+    """Where an episode ends that its world does not end. Raises ValueError for a limit that is no whole
+    number from 1 on, and for seconds that are no number above 0.
 
     turns: of the policy (finish_reason "turns").  tokens_per_turn: drawn for one, None: as many as the run
     allows a completion; a turn that is cut ends the episode ("length").  tokens: of policy and world
@@ -78,9 +80,15 @@ class EpisodeLimits:
     observation_chars: int = 4000
 
     def __post_init__(self) -> None:
-        counts = (self.turns, self.tokens_per_turn, self.tokens, self.observation_chars)
-        if any(count is not None and count < 1 for count in counts) or not self.reply_seconds > 0:
-            raise ValueError(f"The limits of an episode are 1 or more, and its seconds above 0, not {self}.")
+        counts = [self.turns, self.observation_chars]
+        counts += [count for count in (self.tokens_per_turn, self.tokens) if count is not None]
+        seconds = self.reply_seconds
+        timed = type(seconds) in (int, float) and 0 < seconds < math.inf
+        if not timed or any(type(count) is not int or count < 1 for count in counts):
+            raise ValueError(
+                "The limits of an episode are whole numbers, 1 or more, and its seconds a number above 0, "
+                f"not {self}."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +177,9 @@ class World:
         a new process helps, since a worker's worlds share its memory.
 
         A world that fails is made anew and hears all of it again. One that fails twice at the same words,
-        and not at harmless ones in their place, was made to fail by them ("raised"); one that fails in any
-        case is at fault itself ("unavailable"), and so is one that is not there, after some tries.
+        and not at harmless ones in their place or in all of the episode, was made to fail by what was said
+        ("raised"); one that fails in any case is at fault itself ("unavailable"), and so is one that is not
+        there, after some tries.
         """
         self.said.append(said)
         failure: Exception | None = None
@@ -188,10 +197,13 @@ class World:
         return Reply(fault="unavailable" if broken else "raised", reason=told)
 
     def _try(self, said: str) -> Reply | Exception:
+        episode: Episode | Reply | None
         episode, self._episode = self._episode, None
         try:
             if episode is None:
                 episode = replay(self.factory, self.problem, self.said[:-1])
+            if isinstance(episode, Reply):
+                return episode
             reply = read_reply(episode, said)
         except MemoryError:
             raise
@@ -201,17 +213,35 @@ class World:
         return reply
 
     def _fails_on_harmless(self) -> bool:
-        """Whether the world fails whatever is said in this place."""
-        works = any(isinstance(self._try(text), Reply) for text in HARMLESS)
-        self._episode = None
+        """Whether the world fails whatever is said in this place, and in all of the episode."""
+        said = self.said
+        works = False
+        for self.said in list_harmless(said):
+            works = works or isinstance(self._try(self.said[-1]), Reply)
+            self._episode = None
+        self.said = said
         return not works
 
 
-def replay(factory: Factory, problem: Problem, said: Sequence[str]) -> Episode:
-    """An episode that has heard what was said so far."""
+def list_harmless(said: Sequence[str]) -> list[list[str]]:
+    """What else may be said up to this turn, to find out whether a world fails whatever it hears: harmless
+    words in the last turn, and in all of them, for what was said before may have made it fail from now on.
+
+    >>> list_harmless(["a", "b"])[:3]
+    [['a', '0'], ['0', '0'], ['Yes.', 'Yes.']]
+    """
+    last = [*said[:-1], HARMLESS[0]]
+    everywhere = [[text] * len(said) for text in HARMLESS]
+    return [last, *everywhere] if last not in everywhere else everywhere
+
+
+def replay(factory: Factory, problem: Problem, said: Sequence[str]) -> Episode | Reply:
+    """An episode that has heard what was said so far; where that ended it, its last reply."""
     episode = factory(problem)
     for text in said:
-        episode.reply(text)
+        reply = read_reply(episode, text)
+        if reply.text is None:
+            return reply
     return episode
 
 
@@ -226,7 +256,7 @@ def read_reply(episode: Episode, said: str) -> Reply:
     if role not in ROLES:
         raise TaskError(f"The role of {name} is {role!r}; it speaks as {' or '.join(ROLES)}.")
     try:
-        state = json.loads(json.dumps(state))
+        state = json.loads(json.dumps(state, allow_nan=False))
     except (TypeError, ValueError) as failure:
         raise TaskError(f"The state of {name} is no plain data: {failure}.") from failure
     if is_nested_deeper(state, MOST_NESTED):
@@ -272,7 +302,8 @@ def play(task: HasEpisodes, problem: Problem, player: Player | None = None) -> C
     """What becomes of a problem's episode with a scripted player, in this process and without an engine: the
     limits are the task's, but for those of tokens and of time. A player who stops ends the episode.
 
-    player: None takes the task's own. Raises TaskError where the task has no episode, or no player.
+    player: None takes the task's own. Raises TaskError where the task has no episode, or no player, or one
+    that yields no texts.
 
     >>> import palaestra as pal
     >>> class Echo:
@@ -296,11 +327,19 @@ def play(task: HasEpisodes, problem: Problem, player: Player | None = None) -> C
         raise TaskError(f"Task {member.name} has no player of its own; give it one with `player=`.")
     talk, world = Conversation(member.limits), World(member.episode, problem)
     script, heard = player(problem), None
+    if not isinstance(script, Generator):
+        raise TaskError(
+            f"The player of task {member.name} returned {type(script).__name__}: let it `yield` what it "
+            "says, a turn at a time."
+        )
     while not talk.finish_reason:
         try:
-            talk.say(next(script) if heard is None else script.send(heard))
+            said = next(script) if heard is None else script.send(heard)
         except StopIteration:
             break
+        if not isinstance(said, str):
+            raise TaskError(f"The player of task {member.name} said {said!r:.60}, which is no text.")
+        talk.say(said)
         heard = talk.hear(world.answer(talk.said[-1]))
     script.close()
     return talk.complete()

@@ -6,11 +6,13 @@ import inspect
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, Literal
 
 from ...verifiers import Completion, Rubric, Score
 from ...verifiers.display import quote, write_html_fields
+from .callables import check_episode
 from .episode import EpisodeLimits, Factory, Player
 from .errors import TaskError
 from .options import check_options
@@ -68,7 +70,9 @@ class Task:
     tools: Sequence[Callable[..., Any] | Tool] = ()
 
     def __post_init__(self) -> None:
-        """Raises TaskError for a function that is no tool, and for tools beside an episode."""
+        """Raises TaskError for an episode or a player that can be none, for a function that is no tool, and
+        for tools beside an episode."""
+        check_episode(self)
         if not self.tools:
             return
         answers = isinstance(self.episode, partial) and self.episode.func is ToolEpisode
@@ -229,6 +233,11 @@ def task(
     def decorate(generate: Generate) -> Task:
         doc = inspect.getdoc(generate) or inspect.getdoc(inspect.getmodule(generate)) or ""
         about.setdefault("summary", first_paragraph(doc))
+        for unknown in about.keys() - Task.__dataclass_fields__.keys():
+            near = get_close_matches(unknown, Task.__dataclass_fields__, 1)
+            raise TaskError(
+                f"A task has no field {unknown!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+            )
         says = rubric.instruction if instruction is None else instruction
         return register(Task(name, Procedural(name, generate, levels), rubric, instruction=says, **about))
 

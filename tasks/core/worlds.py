@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...verifiers.workers.pool import Pool, PoolError
-from .episode import HARMLESS, EpisodeLimits, Factory, Fault, Reply
+from .episode import EpisodeLimits, Factory, Fault, Reply, list_harmless
 from .errors import UserError
 from .problem import Problem
 from .world_worker import MOST_KEPT, TARGET, make_request, pack
@@ -122,9 +122,9 @@ class Worlds:
         """The reply to the last of what was said. From any thread; waits while its worker is busy.
 
         key: of the episode, the same for all of its turns.  A process that hangs or dies is replaced, and the
-        episode played again in the next; when that one fails, too, and not at harmless words in this place,
-        what was said is the reason ("timeout", or "raised"). Raises UserError for a world that can't be
-        loaded at all.
+        episode played again in the next; when that one fails, too, and not at harmless words in this place or
+        in all of the episode, what was said is the reason ("timeout", or "raised"). Raises UserError for a
+        world that can't be loaded at all.
         """
         packed, seconds = self._pack(factory), limits.reply_seconds
         place = self._places[self.find_place(key)]
@@ -135,8 +135,8 @@ class Worlds:
                     return found
             fault = found.fault
             if fault != "unavailable":
-                harmless = place.call(packed, problem, "", [*said[:-1], HARMLESS[0]], seconds)
-                if not isinstance(harmless, Reply) or harmless.fault:
+                harmless = (place.call(packed, problem, "", words, seconds) for words in list_harmless(said))
+                if not any(isinstance(each, Reply) and not each.fault for each in harmless):
                     fault = "unavailable"
             return Reply(fault=fault, reason=found.reason)
 

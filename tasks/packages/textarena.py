@@ -26,6 +26,7 @@ from ..core.task import Task
 
 PACKAGE = "textarena"
 STEPS = 100
+OWN = "PLAYER_ACTION"  # an observation of what the player said
 
 
 def names() -> list[str]:
@@ -94,9 +95,11 @@ class TextArenaWorld(Game):
             random.setstate(others)
 
     def hear(self) -> str:
-        """What the game says since it was last heard, without what the player said."""
+        """What the game says since it was last heard, without what the player said. Some games give that with
+        the fields of an observation in another order: then its kind is a text."""
         _, messages = self.env.get_observation()
-        return "\n".join(text for _, text, kind in messages if kind.name != "PLAYER_ACTION").strip()
+        said = [text for _, text, kind in messages if not isinstance(kind, str) and kind.name != OWN]
+        return "\n".join(said).strip()
 
     def answer(self, said: str) -> str:
         action = read_said(said)[-MOST_ACTION:]
@@ -108,6 +111,9 @@ class TextArenaWorld(Game):
         return self.end(str(info[0].get("reason", "It is over."))[:MOST_ACTION], _read_reward(rewards[0]))
 
 
-def _read_reward(reward: float) -> float:
-    """1 for a game that is won, what is below 0 down to -1, else 0."""
+def _read_reward(reward: float | str) -> float:
+    """1 for a game that is won, what is below 0 down to -1, else 0. It is a text where a game gives what was
+    wrong with a move in the place of the move's reward: no such move wins."""
+    if isinstance(reward, str):
+        return 0.0
     return 1.0 if reward >= 1 else max(-1.0, min(0.0, float(reward)))

@@ -5,6 +5,7 @@ Imports no torch.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -152,6 +153,13 @@ def _make(
     wrote that it had none."""
     said: dict[str, Any] = {"text": text, "turns": turns, "finish_reason": finish_reason, "fault": fault}
     state = row.values.get("state")
+    try:
+        json.dumps(state, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as failure:
+        reason = shorten(str(failure), 80)
+        raise DataError(
+            f"{row.where}: its state is no plain data ({reason}). Give what JSON can write."
+        ) from failure
     if "verdicts" in row.values:
         return Completion(**said, state=state)
     lost = ["state"] if state is None else []

@@ -22,7 +22,9 @@ def reached(
     low: the least number that there is, 0 or less; one below 0 enters the reward as it is.
 
     A text without a state was never played: it is no answer, whatever it says. A state in which the goal
-    can't be found, or a number out of its range, is the world's own fault, and abstains.
+    can't be found, or a number out of its range, is the world's own fault, and abstains. A function that
+    raises at what the policy's words put into the state, and not at harmless values there, counts against
+    them.
 
     >>> import palaestra as pal
     >>> criterion = pal.criteria.reached(lambda state: state["floor"] == 9)
@@ -38,9 +40,10 @@ def reached(
     def check(completion: Completion, _problem: ProblemLike) -> Verdict:
         state = completion.state
         if state is None:
-            return no_answer("There is no final state: the task's world was not asked.")
+            return no_answer("There is no final state: the task's world has none, or was not asked.")
+        found = goal(state) if callable(goal) else None  # `run_check` sees whose fault it is that this raises
         try:
-            value = goal(state) if callable(goal) else state[goal]
+            value = found if callable(goal) else state[goal]
             if not isinstance(value, bool | int | float):
                 raise TypeError(f"the goal is of type {type(value).__name__}, no number")
             number = float(value)

@@ -25,12 +25,13 @@ MOST_CHARS = 2_000  # of a prompt or a solution
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A problem with a completion that solves it, and its score."""
+    """A problem with a completion that solves it, and its score. solution: None for an episode whose task has
+    no player; it has no score either."""
 
     problem: Problem
-    solution: str
-    reward: float
-    outcome: str
+    solution: str | None = None
+    reward: float | None = None
+    outcome: str | None = None
 
 
 def pick_examples(task: Task) -> list[Example]:
@@ -44,6 +45,9 @@ def pick_examples(task: Task) -> list[Example]:
         problems = draw(task, split, SHOWN)
     examples = []
     for problem in problems:
+        if task.episode is not None and task.player is None:
+            examples.append(Example(problem))
+            continue
         said = find_solution(task, problem) if task.episode is None else win(task, problem)
         score = task.score(said, problem)
         shown = said if isinstance(said, str) else write_conversation(said, columns=COLUMNS)
@@ -141,6 +145,9 @@ def _write_example(example: Example) -> Iterator[str]:
         "\n", " "
     )
     yield fence(_cut(problem.text))
+    if example.solution is None:
+        yield "No solution is shown: the task has no player."
+        return
     yield f"A solution, reward {example.reward:.3g}, {example.outcome}:"
     yield fence(_cut(example.solution))
 

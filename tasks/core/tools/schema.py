@@ -6,11 +6,12 @@ import inspect
 import json
 import re
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from ..callables import is_deferred
 from ..episode import MOST_NESTED, is_nested_deeper
 from ..errors import TaskError, shorten
 
@@ -21,6 +22,9 @@ _WORDS = {
     **{"string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false"},
     **{"array": "a list", "object": "an object", "null": "null"},
 }
+_SECTION = re.compile(
+    r"\s*(?:args|arguments|parameters|params|returns|raises|yields|examples?)\s*:?\s*", re.I
+)
 TAKEN = "int, float, str, bool, list, dict, Literal, Optional"
 
 
@@ -70,18 +74,23 @@ class Tool:
         """The tool that a function is. Its docstring's first paragraph is said to the policy, and a line
         `name: text` (of a `:param name:`, too) of each parameter.
 
-        Raises TaskError for a parameter of a type that no schema is made of, and for a missing docstring.
+        Raises TaskError for a parameter of a type that no schema is made of, for a missing docstring, and for
+        a function that does not return (a coroutine, a generator).
         """
         name = getattr(function, "__name__", "")
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             raise TaskError(
                 f"A tool is a function with a name of its own, not {shorten(repr(function), 80)}."
             )
+        if is_deferred(function):
+            raise TaskError(
+                f"The tool {name} waits or yields: write a plain function that returns its answer."
+            )
         doc = inspect.getdoc(function) or ""
         if not doc.strip():
             raise TaskError(f"The tool {name} has no docstring: say in it what the tool does.")
         parameters = _read_parameters(function, name, doc)
-        described = " ".join(doc.split("\n\n")[0].split())
+        described = _find_summary(doc, parameters["properties"])
         return cls(name, described, parameters, function, getattr(function, "start", None))
 
     @property
@@ -125,6 +134,8 @@ class Tool:
 
 def make_tools(functions: Sequence[Callable[..., Any] | Tool]) -> tuple[Tool, ...]:
     """The tools that functions are. Raises TaskError, also where two have one name."""
+    if isinstance(functions, str) or not isinstance(functions, Sequence):
+        raise TaskError(f"Tools are a list of functions, not {shorten(repr(functions), 80)}.")
     tools = tuple(each if isinstance(each, Tool) else Tool.of(each) for each in functions)
     names = [tool.name for tool in tools]
     if len({*names}) < len(names):
@@ -153,10 +164,26 @@ def _read_parameters(function: Callable[..., Any], name: str, doc: str) -> dict[
     return {"type": "object", "properties": properties, "required": required}
 
 
+def _find_summary(doc: str, names: Collection[str]) -> str:
+    """What a docstring says of the tool: its first paragraph, up to where it tells of the parameters."""
+    lines = []
+    for line in doc.strip().split("\n"):
+        if (
+            not line.strip()
+            or _SECTION.fullmatch(line)
+            or any(_find_description(line, name) for name in names)
+        ):
+            break
+        lines.append(line.strip())
+    return " ".join(lines) or " ".join(doc.split("\n\n")[0].split())
+
+
 def _find_description(doc: str, name: str) -> str:
-    """What a docstring says of a parameter."""
-    found = re.search(rf"(?m)^\s*(?::param )?{name}(?: ?\([^)\n]*\))?: *(\S.*)$", doc)
-    return found[1].strip() if found else ""
+    """What a docstring says of a parameter: in a line `name: text`, `name (type): text` or `:param name:
+    text`, or below a line `name : type` of NumPy's form."""
+    told = re.search(rf"(?m)^\s*(?::param (?:\w+ )?)?{name}(?: ?\([^)\n]*\))?: *(\S.*)$", doc)
+    below = re.search(rf"(?m)^( *){name} :.*\n\1 +(\S.*)$", doc)
+    return told[1].strip() if told else below[2].strip() if below else ""
 
 
 def _read_type(hint: Any, where: str) -> dict[str, Any]:

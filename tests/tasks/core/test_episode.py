@@ -1,6 +1,7 @@
 """Episodes played in this process: turns, limits, and whose fault it is that a world gives no reply."""
 
 import json
+import math
 
 import pytest
 from palaestra.tasks import Problem, TaskError
@@ -66,8 +67,27 @@ def test_limits_end_an_episode_and_cut_what_is_read():
     completion = play(task, PROBLEM, say("long", "3", "7"))
     assert (completion.finish_reason, completion.state) == ("turns", {"tries": 1})
     assert completion.turns[1].text.startswith("x" * 20 + "\n[The rest is left out: 30 more")
-    with pytest.raises(ValueError, match="1 or more"):
-        EpisodeLimits(turns=0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"turns": 0},
+        {"turns": 1.5},
+        {"turns": True},
+        {"turns": None},
+        {"tokens": 2.5},
+        {"tokens_per_turn": "8"},
+        {"observation_chars": -1},
+        {"reply_seconds": 0},
+        {"reply_seconds": math.inf},
+        {"reply_seconds": math.nan},
+        {"reply_seconds": "5"},
+    ],
+)
+def test_limits_that_are_none_are_refused(wrong):
+    with pytest.raises(ValueError, match="1 or more, and its seconds a number above 0"):
+        EpisodeLimits(**wrong)
 
 
 def test_words_that_make_the_world_fail_count_against_them():
@@ -100,6 +120,35 @@ class Late(Guess):
         return super().reply(said)
 
 
+class Weighed:
+    """Takes a number, and fails from then on where it is large."""
+
+    def __init__(self, problem):
+        self.heavy = False
+
+    def reply(self, said):
+        if self.heavy:
+            raise ValueError("too heavy")
+        self.heavy = said == "99"
+        return None if said == "0" else "ok"
+
+
+class Tired(Weighed):
+    """Fails at its second turn, whatever was said."""
+
+    def reply(self, said):
+        super().reply("99")
+        return "ok"
+
+
+@pytest.mark.parametrize(("world", "ending"), [(Weighed, "raised"), (Tired, "unavailable")])
+def test_words_that_make_every_later_turn_fail_buy_no_abstention(world, ending):
+    task = make_task(world)
+    completion = play(task, PROBLEM, say("5", "99", "5") if ending == "raised" else say("5", "5"))
+    assert completion.finish_reason == ending
+    assert task.score(completion, PROBLEM).abstained == (ending == "unavailable")
+
+
 @pytest.mark.parametrize("world", [Broken, Away])
 def test_a_world_that_fails_in_any_case_abstains(world):
     task = make_task(world)
@@ -120,9 +169,15 @@ def test_a_state_that_is_no_plain_data_is_the_worlds_fault():
             self.state = {1, 2}
             return "so"
 
-    reply = World(Opaque, PROBLEM).answer("3")
-    assert reply.fault == "unavailable"
-    assert "no plain data" in reply.reason
+    class Numberless(Guess):
+        def reply(self, said):
+            self.state = {"odds": [math.nan]}  # which JSON doesn't have: no record could hold it
+            return "so"
+
+    for world in (Opaque, Numberless):
+        reply = World(world, PROBLEM).answer("3")
+        assert reply.fault == "unavailable"
+        assert "no plain data" in reply.reason
 
 
 def test_a_state_that_words_nest_too_deep_counts_against_them():
@@ -174,3 +229,7 @@ def test_a_task_without_episode_or_player_says_so():
         play(make_task(None), PROBLEM, say("3"))
     with pytest.raises(TaskError, match="no player"):
         play(make_task(Guess), PROBLEM)
+    with pytest.raises(TaskError, match="returned str: let it `yield`"):
+        play(make_task(Guess), PROBLEM, lambda problem: "7")
+    with pytest.raises(TaskError, match="said 7, which is no text"):
+        play(make_task(Guess), PROBLEM, say(7))

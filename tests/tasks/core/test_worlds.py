@@ -27,7 +27,7 @@ def make_world(hangs: bool = False):
         def reply(self, said):
             if said == "hang" or hangs:
                 time.sleep(600)
-            if said == "die":
+            if said == "die" or self.state[-1:] == [["die next", os.getpid()]]:
                 os._exit(1)
             if said == "swell":
                 self.ballast = [0] * (1 << 30)
@@ -68,8 +68,28 @@ def test_words_that_end_a_process_count_against_them(worlds, words, fault):
     assert worlds.answer(world, PROBLEM, PATIENT, f"{words} after", ["a"]).text == "1: a"
 
 
+def test_words_that_end_the_process_a_turn_later_count_against_them(worlds):
+    said = ["die next", "a"]
+    assert worlds.answer(make_world(), PROBLEM, PATIENT, "later", said[:1]).text == "1: die next"
+    assert worlds.answer(make_world(), PROBLEM, PATIENT, "later", said).fault == "raised"
+
+
+def test_a_world_that_takes_one_harmless_word_ill_is_not_at_fault(worlds):
+    class Countdown:
+        def __init__(self, problem):
+            pass
+
+        def reply(self, said):
+            if said in ("0", "-1"):  # 0 is no start of a countdown to 1
+                time.sleep(600)
+            return "Lift off."
+
+    assert worlds.answer(Countdown, PROBLEM, BRISK, "down", ["-1"]).fault == "timeout"
+
+
 def test_a_world_that_hangs_whatever_is_said_abstains(worlds):
-    assert worlds.answer(make_world(hangs=True), PROBLEM, BRISK, "key", ["a"]).fault == "unavailable"
+    limits = EpisodeLimits(reply_seconds=0.5)  # that no reply keeps
+    assert worlds.answer(make_world(hangs=True), PROBLEM, limits, "key", ["a"]).fault == "unavailable"
 
 
 def test_worlds_that_fill_their_process_cost_no_episode_a_reply():

@@ -43,3 +43,18 @@ def test_what_is_not_for_one_player_is_refused():
     for name in ("Nope-v0", "ConnectFour-v0"):
         with pytest.raises(UserError, match="textarena"):
             tasks.get(f"textarena:{name}")
+
+
+@pytest.mark.parametrize("name", ["Countdown-v0", "Cryptarithm-v0", "Slitherlink-v0", "ThreeCardMonte-v0"])
+def test_games_that_mix_their_fields_up_are_lost_by_garbage(name):
+    task = tasks.get(f"textarena:{name}")
+    played = play(task, task.problem("test", 0), say_garbage)
+    assert played.finish_reason == "stop"
+    score = task.score(played, task.problem("test", 0))
+    assert (score.passed, score.abstained) == (False, False)
+    assert all("garbage" not in turn.text for turn in played.turns if turn.role == "world")
+
+
+def say_garbage(_problem):
+    while True:
+        yield "garbage"

@@ -1,6 +1,7 @@
 """Episodes in a file: judged as in training, rows of ours and of a stranger; what is not known abstains."""
 
 import json
+import math
 from pathlib import Path
 
 import palaestra as pal
@@ -175,6 +176,7 @@ def test_what_a_worker_reads_is_what_was_written():
         ({"turns": [{"role": "policy", "text": 1}]}, "no turn of the policy"),
         ({"turns": [{"role": "policy", "text": "a"}], "completion": "b"}, "not what its turns say"),
         ({"turns": [{"role": "policy", "text": "a"}], "finish_reason": 1}, "is no text"),
+        ({"turns": [{"role": "policy", "text": "a"}], "state": math.nan}, "its state is no plain data"),
         ({"state": 1}, "no completion and no completions"),
         ({"completion": 7}, "which is no text"),
     ],

@@ -53,6 +53,27 @@ def test_a_function_of_the_state_may_say_it():
     assert judge({"door": 8}, nine).abstained
 
 
+@pytest.mark.parametrize(
+    ("goal", "state"),
+    [
+        (lambda state: float(state["said"]) == 7, {"said": "banana", "turns": 1}),
+        (lambda state: 1 / state["guess"] > 2, {"guess": 0}),
+        (lambda state: state["moves"][0]["to"] + 0.5 > 3, {"moves": [{"to": 10**400}]}),
+    ],
+)
+def test_words_in_the_state_that_make_a_function_raise_count_against_them(goal, state):
+    """An abstention is not for sale, whether the goal is `reached` or a function of the completion."""
+
+    def own(completion, problem):
+        return goal(completion.state)
+
+    for criterion in (reached(goal), own):
+        score = judge(state, criterion)
+        assert (score.reward, score.abstained) == (0, False)
+        assert next(iter(score.parts.values())).status is Status.MALFORMED
+    assert judge({"door": "8"}, own).abstained
+
+
 @pytest.mark.parametrize("text", ["{'reward': 1}", '{"reward": 1, "ended": "won"}', "a secret", ""])
 def test_no_text_stands_for_a_state(text):
     assert not Rubric(reached()).score(Completion(text), PROBLEM).passed

@@ -4,9 +4,13 @@ import json
 
 import palaestra as pal
 from palaestra import tasks
+from palaestra.tasks import Problem
 from palaestra.tasks.core.proofs.card import describe_task, pick_examples, write_card
 from palaestra.tasks.core.proofs.proof import Finding, Proof, Tally
 from palaestra.tasks.core.proofs.prove import prove
+from palaestra.tasks.core.sources import Procedural
+from palaestra.tasks.core.task import Task
+from palaestra.verifiers import Rubric
 
 
 def test_a_card_says_what_there_is_to_know():
@@ -43,3 +47,21 @@ def test_what_fails_stands_in_the_card_and_texts_stay_texts():
     assert "- licence: a\\|b" in card
     assert "- cite: \\*me\\*" in card
     assert "````\n``` | <b>" in card  # a fence that its content can't close
+
+
+def test_an_episode_without_a_player_has_a_card():
+    class Silent:
+        def __init__(self, problem):
+            self.state = {"reward": 0}
+
+        def reply(self, said):
+            return None
+
+    def say(rng, level):
+        yield Problem(f"Say {rng.random()}.", "1")
+
+    task = Task("played", Procedural("played", say), Rubric(pal.criteria.reached()), episode=Silent)
+    examples = pick_examples(task)
+    card = write_card(task, Proof("played", "logic", 1, (), ()), examples)
+    assert "No solution is shown: the task has no player." in card
+    assert examples[0].problem.text in card

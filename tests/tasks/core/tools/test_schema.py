@@ -110,14 +110,62 @@ def test_functions_that_are_no_tools_are_refused():
     def silent(x: int):
         return x
 
+    async def wait(x: int):
+        """Doc."""
+
     for function, reason in (
         (takes_class, "point is a Point, of which no schema is made"),
         (untyped, "parameter x has no type"),
         (many, "give each of its parameters a name"),
         (silent, "has no docstring"),
         (lambda x: x, "a name of its own"),
+        (wait, "wait waits or yields"),
     ):
         with pytest.raises(TaskError, match=reason):
             Tool.of(function)
     with pytest.raises(TaskError, match="Two tools have one name: look_up, look_up"):
         make_tools([look_up, TOOL])
+
+
+def give_google(city: str, days: int = 3):
+    """The weather of a city,
+    in words.
+    Args:
+        city: Name of the city.
+        days (int): How many days.
+
+    Returns:
+        The weather.
+    """
+
+
+def give_numpy(city: str, days: int = 3):
+    """The weather of a city, in words.
+
+    Parameters
+    ----------
+    city : str
+        Name of the city.
+    days : int, optional
+        How many days.
+
+    Returns
+    -------
+    str
+    """
+
+
+def give_sphinx(city: str, days: int = 3):
+    """The weather of a city, in words.
+    :param city: Name of the city.
+    :param int days: How many days.
+    :returns: the weather.
+    """
+
+
+@pytest.mark.parametrize("function", [give_google, give_numpy, give_sphinx])
+def test_docstrings_are_read_in_the_forms_that_people_write(function):
+    tool = Tool.of(function)
+    assert tool.description == "The weather of a city, in words."
+    told = {name: schema["description"] for name, schema in tool.parameters["properties"].items()}
+    assert told == {"city": "Name of the city.", "days": "How many days."}
