@@ -2,7 +2,7 @@
 and what each engine's steps are made of.
 
 python benchmarks/engine_curves.py --python PATH [--model ID|smollm2] [--task NAME] [--steps N] [--seeds N]
-    [--prompts N] [--group N] [--tokens N] [--rate X] [--out FOLDER] [--proof]
+    [--prompts N] [--group N] [--tokens N] [--rate X] [--set NAME=VALUE]... [--out FOLDER] [--proof]
 
 --proof: one run with vLLM in place of the pairs, in which every second load is not proven: what that saves.
 """
@@ -59,6 +59,7 @@ def write_flags(options: argparse.Namespace, out: Path, engine: str, seed: int) 
     }  # fmt: skip
     if options.source != "embedded":
         del flags["--sft-steps"]
+    flags |= {f"--{name}": value for name, _, value in (text.partition("=") for text in options.set)}
     given = [part for name, value in flags.items() for part in (name, str(value))]
     return [*given, *(part for option in options.option for part in ("--option", option)), *server]
 
@@ -106,7 +107,7 @@ def compare(options: argparse.Namespace) -> None:
         for engine in ENGINES:
             steps = run(options, engine, seed)
             rates[engine] = fmean([step["pass_rate"] for step in steps])
-            gap = max(step["logprob_difference_mean"] for step in steps)
+            gap = max(step["logprob_difference_mean"] or 0.0 for step in steps)  # None: nothing to learn from
             print(
                 f"  {engine}: pass-rate {rates[engine]:.3f}, sampler and update {gap:.1e} nats apart at most"
             )
@@ -160,6 +161,9 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=24, help="tokens of a completion (default: 24)")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate (default: 1e-3)")
     parser.add_argument("--sft-steps", type=int, default=300, help="embedded: of SFT before (default: 300)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a further setting of both runs"
+    )
     parser.add_argument("--out", type=Path, help="folder of the runs, kept (default: a temporary one)")
     parser.add_argument("--proof", action="store_true", help="what the proof of a load adds to a step")
     options = parser.parse_args()
