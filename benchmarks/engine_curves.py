@@ -24,6 +24,7 @@ from palaestra.trainer.demos.pretrained.weights import find_weights
 
 ENGINES = ("local", "vllm")
 WARM_STEPS = 1  # that are not counted in times
+LAST_STEPS = 10  # in which a run has risen
 QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """Of Student's t at 97.5 %, for 1, 2, ... degrees of freedom."""
 EVERY_SECOND = """
@@ -100,23 +101,26 @@ def print_seconds(engine: str, steps: Sequence[dict]) -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """Run every pair, print it as it comes, and the difference over the seeds."""
-    pairs = []
+    pairs: dict[str, list[float]] = {"all steps": [], f"the last {LAST_STEPS}": []}
     for seed in range(1, options.seeds + 1):
         rates = {}
         print(f"seed {seed}", flush=True)
         for engine in ENGINES:
             steps = run(options, engine, seed)
-            rates[engine] = fmean([step["pass_rate"] for step in steps])
+            passed = [step["pass_rate"] for step in steps]
+            rates[engine] = fmean(passed), fmean(passed[-LAST_STEPS:])
             gap = max(step["logprob_difference_mean"] or 0.0 for step in steps)  # None: nothing to learn from
             print(
-                f"  {engine}: pass-rate {rates[engine]:.3f}, sampler and update {gap:.1e} nats apart at most"
+                f"  {engine}: pass-rate {rates[engine][0]:.3f}, in the last {LAST_STEPS} steps "
+                f"{rates[engine][1]:.3f}, sampler and update {gap:.1e} nats apart at most"
             )
             print_seconds(engine, steps)
             sys.stdout.flush()
-        pairs.append(rates["vllm"] - rates["local"])
-        print(f"  vLLM less local: {pairs[-1]:+.3f}", flush=True)
-    if len(pairs) > 1:
-        print(f"mean difference of the pass-rate, {len(pairs)} pairs: {describe(pairs)}")
+        for found, local, vllm in zip(pairs.values(), rates["local"], rates["vllm"], strict=True):
+            found.append(vllm - local)
+    for name, differences in pairs.items():
+        said = describe(differences) if len(differences) > 1 else f"{differences[0]:+.3f}"
+        print(f"vLLM less local, pass-rate of {name}, {len(differences)} pairs: {said}")
 
 
 def measure_proof(options: argparse.Namespace) -> None:
