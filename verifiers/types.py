@@ -149,6 +149,19 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewind:
+    """Where an episode's context begins a branch, since the chat template rewrote what stood there.
+
+    place: index in `Completion.ids` of the first token that is read in place of the old ones; the model drew
+    none of those from there to its next turn.  kept: how many of the tokens read so far, of prompt and
+    completion, stay before it, 0 or more.
+    """
+
+    place: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What one of the two said in an episode.
 
@@ -194,6 +207,7 @@ class Completion:
     kept: the tokens that each of `ids` was drawn among, where that was asked for (`Sampling.record_kept`);
     None: the whole vocabulary.
     sampled: which of `ids` the model drew, where others stand between them; () for all.
+    rewinds: of an episode as branches, where its context was rewritten, in order; () where it only grew.
     turns: of an episode, in order, beginning with the policy's; () for a single turn.
     state: the last `state` of the episode, as JSON has it; None where it has none.
     fault: a sentence, why the world gave no reply.
@@ -213,6 +227,7 @@ class Completion:
     usage: Usage | None = None
     reasoning: str = ""
     sampled: Sequence[bool] = ()
+    rewinds: tuple[Rewind, ...] = ()
     turns: tuple[Turn, ...] = ()
     state: Any = field(default=None, hash=False)
     fault: str = ""

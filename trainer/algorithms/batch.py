@@ -73,11 +73,12 @@ class Batch:
         completions = [completion for group in groups for completion in group.completions_G]
         scores = [score for group in groups for score in group.scores_G]
         prompts, ids, kept = zip(*((c.prompt_ids, c.ids, c.kept) for c in completions), strict=True)
-        sequences = Sequences.of(prompts, ids, device, kept)
+        marks, rewinds = [c.sampled for c in completions], [c.rewinds for c in completions]
+        sequences = Sequences.of(prompts, ids, device, kept).branch(marks, rewinds)
         width = int(sequences.lengths_B.max())
         criteria = Criteria.of(scores)
         sampled = [[*c.logprobs, *[0.0] * (width - len(c.logprobs))] for c in completions]
-        drawn_BT = sequences.mark_drawn([completion.sampled for completion in completions])
+        drawn_BT = sequences.mark_drawn(marks)
         return cls(
             sequences,
             len(groups[0].completions_G),

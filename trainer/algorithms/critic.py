@@ -29,7 +29,7 @@ from ..model.context import count_positions
 from ..model.dense.packed import can_pack, compute_hidden_states
 from ..model.dense.packing import Packing
 from ..model.dropout import disable_dropout
-from ..model.logprobs import compute_logprobs, has_plain_head
+from ..model.logprobs import compute_logprobs, has_plain_head, read_branches
 from ..model.lora_targets import count_adapter_parameters, find_targets
 from ..model.optim import Rates, adamw, choose_peak_rate
 from ..model.policy import Policy
@@ -66,6 +66,8 @@ class Critic:
 
         What is expected before each completion token is drawn.
         """
+        if sequences.branches is not None:
+            return read_branches(sequences, lambda rows: [self.compute_values(rows)], self.packs)[0]
         mask_BT = sequences.mask_BT
         rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
         positions_N = sequences.prompt_lengths_B[rows_N] + columns_N

@@ -150,6 +150,10 @@ class PromptConfig(Settings):
     tokenizer's own, or is the first one that it has; saved with the trained model."""
     chat_template_kwargs: JsonObject = ""
     """Variables for the chat template, as a JSON object: {"enable_thinking": false}."""
+    trajectories: Literal["interleaved", "branching"] = "interleaved"
+    """What the turns of an episode are drawn behind. interleaved: all that was drawn and answered, token by
+    token; branching: the conversation as the chat template renders it at each turn, which may rewrite the
+    past (take the thinking out of earlier answers)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

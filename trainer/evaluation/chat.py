@@ -16,6 +16,7 @@ from ...verifiers import Completion, Rubric, Score
 from ...verifiers.math import math_answer
 from ..config.chat import ChatConfig
 from ..config.tasks import load_task as load_named_task
+from ..config.trajectories import check_branches
 from ..engines.base import Request
 from ..reward_models.scoring import Judged
 from ..rollouts.episodes import Episodes
@@ -164,6 +165,7 @@ def chat(config: ChatConfig, lines: Iterable[str], say: Say = print) -> None:
     if len(asked) > 1:
         raise UserError("A chat is with one model on one task. Name one of each.")
     check(asked[0])
+    check_branches(config.prompt, task, config.endpoint.url)
     isolate(task, config.task.allow_weak_sandbox, say)
     opened = load_subject(asked[0]).open(asked[0], Judged(task), "", say)
     episodes = open_episodes(opened.prompts, task)

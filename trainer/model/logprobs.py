@@ -1,23 +1,25 @@
 """Log-probabilities of completion tokens under a model, without logits for anything else.
 
-Shapes: B rows, S prompt + completion positions, T completion positions, N completion tokens of all rows, D
-hidden, V vocabulary.
+Shapes: B rows, C branches of rows whose contexts were rewritten, S prompt + completion positions, T
+completion positions, N completion tokens of all rows, D hidden, V vocabulary.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .casts import keep_no_casts
 from .dense.packed import can_pack, compute_hidden_states
 from .dense.packing import Packing
 from .head import has_linear_head, score_tokens
 from .kept import KeptSets
-from .sequences import Sequences
+from .sequences import Sequences, split_into_microbatches
 
 _SPLITS_HEAD = "_palaestra_splits_head"
 SHARDED_PASS = "_palaestra_sharded_pass"  # on a model in shards: what runs inside of its forward pass
@@ -50,8 +52,23 @@ def compute_logprobs(
     truncated (`sequences.kept`), with -inf on the logits of what was left out. value_head: hidden
     state to value, in float32; only for models whose head `has_plain_head`;
     detach_value keeps its gradient out of the model. inside: of a model in shards (`sharded`), where its
-    weights are whole.
+    weights are whole.  Rows whose contexts were rewritten are read as their branches (`read_branches`).
     """
+    if sequences.branches is not None:
+
+        def read(rows: Sequences) -> list[Tensor]:
+            found = compute_logprobs(
+                model,
+                rows,
+                temperature,
+                entropy_gradient=entropy_gradient,
+                value_head=value_head,
+                detach_value=detach_value,
+            )
+            parts = found.logprobs_BT, found.entropy_BT, found.values_BT
+            return [part_CT for part_CT in parts if part_CT is not None]
+
+        return TokenLogprobs(*read_branches(sequences, read, can_pack(model)))
     if not inside and hasattr(model, SHARDED_PASS):
         options = {
             "entropy_gradient": entropy_gradient,
@@ -82,6 +99,31 @@ def compute_logprobs(
         with torch.autocast(source_ND.device.type, enabled=False):
             values_BT = lay_out_rows(value_head(source_ND.float())[:, 0])
     return TokenLogprobs(lay_out_rows(scored.logprobs_N), lay_out_rows(scored.entropy_N), values_BT)
+
+
+def read_branches(
+    sequences: Sequences, read: Callable[[Sequences], Sequence[Tensor]], packed: bool
+) -> list[Tensor]:
+    """What `read` finds of rows by their branches: tensors of B x T in place of C x T, 0 on foreign tokens.
+
+    packed: whether it computes like beginnings once. Then all branches are one pass, of no more tokens than
+    the rows have. Else they are parts of no more than the rows' tokens, padding included, and each part is
+    computed again in the backward pass, so that no more is held than of one of them.
+    """
+    branches = sequences.branches
+    assert branches is not None
+    rows, shape = branches.rows, sequences.mask_BT.shape
+    if packed:
+        return [branches.join(found_CT, shape) for found_CT in read(rows)]
+    places = list(split_into_microbatches(rows, sequences.ids_BS.numel()))
+    width = int(rows.lengths_B.max())
+    parts: list[list[Tensor]] = []
+    for place_C in places:
+        part = rows.select(place_C)
+        found = checkpoint(read, part, use_reentrant=False) if torch.is_grad_enabled() else read(part)
+        parts.append([nn.functional.pad(of_CT, (0, width - of_CT.shape[1])) for of_CT in found])
+    order_C = torch.cat(places).argsort()
+    return [branches.join(torch.cat(of_parts)[order_C], shape) for of_parts in zip(*parts, strict=True)]
 
 
 @dataclass(frozen=True)

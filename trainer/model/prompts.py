@@ -171,12 +171,16 @@ class PromptFormat:
         ids = self.tokenizer(end.lstrip(), add_special_tokens=False).input_ids
         return ids[0] if ids and ids[0] in self.end_ids else self.end_ids[0]
 
-    def render(self, problem: Problem, instruction: str = "") -> str:
-        """The prompt as text, special tokens of the template included. Raises as `encode` does."""
+    def render(self, problem: Problem, instruction: str = "", later: Sequence[Message] = ()) -> str:
+        """The prompt as text, special tokens of the template included. Raises as `encode` does.
+
+        later: what was said after it, for a chat template.
+        """
         if self.template is None:
             return write_plain(problem, self.config, instruction)
         template = self.template.tell(problem.tools)
-        return self._apply_template(template, self.converse(problem, instruction), problem.name)
+        messages = [*self.converse(problem, instruction), *later]
+        return self._apply_template(template, messages, problem.name)
 
     def converse(self, problem: Problem, instruction: str = "") -> list[Message]:
         """The problem as the messages that a chat template renders, which may tell of the tools itself."""

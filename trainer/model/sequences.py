@@ -3,18 +3,21 @@
 Shapes: B rows (one prompt with one completion each), S positions of prompt + completion, T positions of the
 completion. Rows are padded on the right. A causal model never sees what stands to the right, so no attention
 mask is needed, and positions count from 0 in every row.
+
+A row whose context was rewritten on its way (`Rewind`) is read as branches: C of them in all rows, each with
+the context in which its tokens were drawn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...verifiers.types import KeptTokens
+from ...verifiers.types import KeptTokens, Rewind
 from .kept import KeptSets, join_ranges
 
 UPDATE_TOKENS = 2048  # in a micro-batch of an update where nothing else is asked for
@@ -26,13 +29,15 @@ class Sequences:
 
     ids_BS: token ids.  prompt_lengths_B, lengths_B: tokens of the prompt, of the completion.
     kept: what each completion token was drawn among, row by row; None: the whole vocabulary. The sequences'
-    log-probabilities and entropies are those of a model's distribution restricted to that.
+    log-probabilities and entropies are those of a model's distribution restricted to that.  branches: what a
+    model reads in place of the rows; None: the rows themselves.
     """
 
     ids_BS: Tensor
     prompt_lengths_B: Tensor
     lengths_B: Tensor
     kept: KeptSets | None = None
+    branches: Branches | None = None
 
     @classmethod
     def of(
@@ -91,7 +96,78 @@ class Sequences:
         if kept is not None:
             firsts_B = self.lengths_B.cumsum(0) - self.lengths_B
             kept = kept.take(join_ranges(firsts_B[rows_B], lengths_B))
-        return Sequences(self.ids_BS[rows_B, :width], prompts_B, lengths_B, kept)
+        branches = None if self.branches is None else self.branches.select(rows_B)
+        return Sequences(self.ids_BS[rows_B, :width], prompts_B, lengths_B, kept, branches)
+
+    def branch(self, sampled: Sequence[Sequence[bool]], rewinds: Sequence[Sequence[Rewind]]) -> Sequences:
+        """The same rows, read as branches where their contexts were rewritten; themselves where none was.
+
+        sampled: as for `mark_drawn`.  rewinds: of each row (`Completion.rewinds`).
+        """
+        if not any(map(len, rewinds)):
+            return self
+        prompts_B, lengths_B = self.prompt_lengths_B.tolist(), self.lengths_B.tolist()
+        found: list[_Branch] = []
+        for row, ids_S in enumerate(self.ids_BS.tolist()):
+            prompt, stop = prompts_B[row], prompts_B[row] + lengths_B[row]
+            found += _list_branches(row, ids_S[:prompt], ids_S[prompt:stop], sampled[row], rewinds[row])
+        device = self.ids_BS.device
+        rows = Sequences.of([one.prompt for one in found], [one.ids for one in found], device)
+        owners_C = torch.tensor([one.row for one in found], device=device)
+        firsts_C = torch.tensor([one.first for one in found], device=device)
+        if self.kept is not None:
+            starts_C = (self.lengths_B.cumsum(0) - self.lengths_B)[owners_C] + firsts_C
+            rows = replace(rows, kept=self.kept.take(join_ranges(starts_C, rows.lengths_B)))
+        return replace(self, branches=Branches(rows, owners_C, firsts_C))
+
+
+@dataclass(frozen=True)
+class Branches:
+    """What a model reads of rows whose contexts were rewritten.
+
+    rows: a branch each, as a prompt and what was drawn behind it.  owners_C: numbers of the rows that they
+    are of.  firsts_C: which of that row's completion tokens is the branch's first.
+    """
+
+    rows: Sequences
+    owners_C: Tensor
+    firsts_C: Tensor
+
+    def select(self, rows_B: Tensor) -> Branches | None:
+        """Those of some of the rows, in their order; None where each of these is its only branch as it
+        stands."""
+        owners_C, taken_C = (self.owners_C == rows_B[:, None]).nonzero(as_tuple=True)
+        if len(taken_C) == len(rows_B) and not self.firsts_C[taken_C].any():
+            return None
+        return Branches(self.rows.select(taken_C), owners_C, self.firsts_C[taken_C])
+
+    def join(self, of_CT: Tensor, shape: Sequence[int]) -> Tensor:
+        """of_BT of these rows: what the branches have of their tokens, 0 elsewhere. shape: of B and T."""
+        branch_N, column_N = self.rows.mask_BT.nonzero(as_tuple=True)
+        places = self.owners_C[branch_N], self.firsts_C[branch_N] + column_N
+        return of_CT.new_zeros(tuple(shape)).index_put(places, of_CT[branch_N, column_N])
+
+
+@dataclass(frozen=True)
+class _Branch:
+    row: int
+    first: int
+    prompt: list[int]
+    ids: list[int]
+
+
+def _list_branches(
+    row: int, prompt: list[int], ids: list[int], sampled: Sequence[bool], rewinds: Sequence[Rewind]
+) -> Iterator[_Branch]:
+    """A row's branches: of each the first token is one that was drawn, but for a row without rewinds."""
+    context, start = prompt, 0
+    for place, kept in [*((one.place, one.kept) for one in rewinds), (len(ids), 0)]:
+        first = start
+        while start and first < place and not sampled[first]:
+            first += 1
+        if first < place:
+            yield _Branch(row, first, [*context, *ids[start:first]], ids[first:place])
+        context, start = [*context, *ids[start:place]][:kept], place
 
 
 def sort_by_beginning(ids_BS: np.ndarray, lengths_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,7 @@ from dataclasses import replace
 
 from ...tasks.core.errors import UserError
 from .append_only import write_append_only
+from .controls import Controls
 from .conversations import NAMES
 from .prompts import PromptFormat
 from .seams import Seam, Seams
@@ -63,7 +64,7 @@ def prove_seams(prompts: PromptFormat) -> Seams:
     """
     if prompts.template is None:
         return _prove_plain(prompts)
-    templates = [prompts.template, *_tell_tools(prompts.template)]
+    templates = [prompts.template, *tell_tools(prompts.template)]
     own = {"user": _read_own(templates, "user")}
     try:
         own["tool"] = _read_own(templates, "tool")
@@ -73,7 +74,7 @@ def prove_seams(prompts: PromptFormat) -> Seams:
         texts = own
     _check_last_end(prompts, prompts.template.find_turn_end(), own["user"])
     roles = {role: _end_turn(prompts, text) for role, text in texts.items()}
-    seams = Seams(prompts.tokenizer, roles, {}, _list_controls(prompts, prompts.template.text))
+    seams = Seams(prompts.tokenizer, roles, {}, Controls.of(prompts.tokenizer, prompts.template.text))
     begins = [
         write_chat(prompts.template, start, "user") for _, start in list_starts(prompts.template, "user")
     ]
@@ -92,7 +93,7 @@ def _read_own(templates: Sequence[ChatTemplate], role: str) -> TurnText:
     return text
 
 
-def _tell_tools(template: ChatTemplate) -> list[ChatTemplate]:
+def tell_tools(template: ChatTemplate) -> list[ChatTemplate]:
     """The template where it is told of a tool; none for one that knows no tools."""
     told = template.tell([TOOL])
     return [] if told is template else [told]
@@ -133,14 +134,6 @@ def _check_last_end(prompts: PromptFormat, last: str, text: TurnText) -> None:
         )
 
 
-def _list_controls(prompts: PromptFormat, template: str) -> tuple[str, ...]:
-    """Texts that the tokenizer reads as control tokens: special ones, and those added to its words that the
-    template writes (`<tool_call>`). The longest first."""
-    added = prompts.tokenizer.added_tokens_decoder.values()
-    texts = {token.content for token in added if token.special or token.content in template}
-    return tuple(sorted((text for text in texts if len(text) > 1), key=lambda text: (-len(text), text)))
-
-
 def _prove_tokens(seams: Seams, roles: Collection[Seam], begins: Sequence[str]) -> None:
     """Raise UserError where tokens join at a boundary, or a reply makes control tokens."""
 
@@ -153,14 +146,17 @@ def _prove_tokens(seams: Seams, roles: Collection[Seam], begins: Sequence[str]) 
                 ids = seams.encode_safely(seam.text, reply)
                 joined = [*encode(begin + SAID), *(ids or [])]
                 if joined != encode(begin + SAID + seam.text.write(reply)) and not any(
-                    control in reply for control in seams.controls
+                    control in reply for control in seams.controls.texts
                 ):
                     raise UserError(
                         f"The tokenizer reads {seam.text.write(reply)!r} otherwise where it stands behind an "
                         "answer than alone: turns can't be put together from tokens. Take another tokenizer, "
                         "or a task of a single turn."
                     )
-        if seams.encode_safely(seam.text, "".join(seams.controls) + " ".join(seams.controls)) is None:
+        if (
+            seams.encode_safely(seam.text, "".join(seams.controls.texts) + " ".join(seams.controls.texts))
+            is None
+        ):
             raise UserError(
                 "The tokenizer makes control tokens of a reply that only spells them: a world's text could "
                 "end its own turn. Take another tokenizer, or a task of a single turn."
@@ -213,6 +209,6 @@ def _prove_plain(prompts: PromptFormat) -> Seams:
     named = {
         role: _end_turn(prompts, TurnText(f"{end}\n\n{NAMES.get(role, role)}: ", answer)) for role in roles
     }
-    seams = Seams(tokenizer, roles, named, _list_controls(prompts, ""))
+    seams = Seams(tokenizer, roles, named, Controls.of(tokenizer))
     _prove_tokens(seams, [*roles.values(), *named.values()], [f"{SAID}\n"])
     return seams

@@ -2,7 +2,8 @@
 
 While rows wait for their worlds, others are decoded: an engine that takes more requests on its way takes the
 next turns together, once enough rows have ended; any other is asked again. A turn is asked for by the token
-ids so far, which are never made of text again.
+ids so far, which are never made of text again; or as a branch, by the conversation as the chat template
+renders it now, where its past may be rewritten.
 """
 
 from __future__ import annotations
@@ -13,20 +14,22 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ...tasks import Problem, Task
 from ...tasks.core.episode import Conversation, Reply
+from ...tasks.core.errors import UserError
 from ...tasks.core.seeds import digest
 from ...tasks.core.worlds import Worlds
 from ...verifiers import Completion
-from ...verifiers.types import KeptTokens, Usage
+from ...verifiers.types import KeptTokens, Rewind, Turn, Usage
 from ..engines.base import Finished, Owner, Request, Sampler, Sampling
 from ..engines.tool_messages import answer_calls
 
 LEFT_OPEN = ("length", "tokens", "turns")  # ends of which the world knows nothing
 
 
+@runtime_checkable
 class Between(Protocol):
     """The tokens between two turns (`model.seams.Seams`)."""
 
@@ -34,12 +37,21 @@ class Between(Protocol):
     def has_ended(self, ids: Sequence[int], role: str = "user", prompt: Sequence[int] = ()) -> bool: ...
 
 
+class Renders(Protocol):
+    """A conversation as the chat template renders it at each turn (`model.branching.Branching`)."""
+
+    def encode(self, problem: Problem, instruction: str, turns: Sequence[Turn]) -> list[int]: ...
+    def blames(self, problem: Problem, instruction: str, turns: Sequence[Turn]) -> bool: ...
+
+
 @dataclass
 class Rollout:
     """One episode so far. key: no other has it.  request, place: as the caller numbers them.  tokens,
     per_turn: the most that it may have in all, and that one turn may.  turns: of the policy.  ids, logprobs,
     sampled, kept: of all that follows the prompt, the world's tokens included.  messages: the same for an
-    engine that reads messages.  last: whose the last turn is, as the engine numbers requests.
+    engine that reads messages.  rewinds, context: of branches, and all that the last turn was drawn behind.
+    last: whose the turn is that the next one goes on from, as the engine numbers requests; None where the
+    past was rewritten.
     """
 
     key: str
@@ -57,6 +69,8 @@ class Rollout:
     sampled: list[bool] = field(default_factory=list)
     kept: list[KeptTokens] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
+    rewinds: list[Rewind] = field(default_factory=list)
+    context: list[int] = field(default_factory=list)
     last: Owner | None = None
 
     @property
@@ -82,18 +96,22 @@ class Rollout:
         self.talk.say(turn.text)
         self.talk.finish_reason = cut or ""
 
-    def hear(self, reply: Reply, seams: Between | None) -> Request | None:
+    def hear(self, reply: Reply, between: Between | Renders | None) -> Request | None:
         """The request for the turn after a reply; None where the episode has ended."""
         shown = self.talk.hear(reply)
         if shown is None:
             return None
-        prompt, messages = self.asked.ids, list(self.asked.messages)
-        if seams is None:
+        foreign = list[int]()
+        if between is None:
             self.messages += _write_messages(self.turns[-1], shown, reply.answers)
-            foreign = list[int]()
+        elif isinstance(between, Between):
+            prompt = self.asked.ids
+            ended = between.has_ended(self.turns[-1].ids, reply.role, prompt)
+            foreign = between.follow(shown, reply.role, ended, prompt)
         else:
-            ended = seams.has_ended(self.turns[-1].ids, reply.role, prompt)
-            foreign = seams.follow(shown, reply.role, ended, prompt)
+            foreign = self._rewrite(between)
+        if self.talk.finish_reason:
+            return None
         if len(foreign) >= self.room:
             self.talk.finish_reason = "tokens"
             return None
@@ -104,9 +122,36 @@ class Rollout:
             self.kept.append(KeptTokens(array("i", foreign), array("i", [1] * len(foreign))))
         sample = self.asked.first + self.place
         stream = digest("turn", self.asked.stream, sample, len(self.turns))
-        ids = [*prompt, *self.ids] if len(prompt) else []
-        said = [*messages, *self.messages]
-        return Request(ids, 1, stream, 0, said, self.budget, self.last, self.asked.tools)
+        said = [*self.asked.messages, *self.messages]
+        return Request(self._read(), 1, stream, 0, said, self.budget, self.last, self.asked.tools)
+
+    def _read(self) -> list[int]:
+        """All that the next turn is drawn behind."""
+        if self.rewinds:
+            return self.context
+        return [*self.asked.ids, *self.ids] if len(self.asked.ids) else []
+
+    def _rewrite(self, renders: Renders) -> list[int]:
+        """The foreign tokens of the next branch: those with which the conversation, as it is rendered now,
+        leaves what was read so far. Where the template refuses what was said, that counts against the
+        policy."""
+        told = self.problem, self.task.instruction, self.talk.turns
+        try:
+            rendered = renders.encode(*told)
+        except UserError as failure:
+            blamed = renders.blames(*told)
+            self.talk.finish_reason, self.talk.fault = "raised" if blamed else "unavailable", str(failure)
+            return []
+        before = [*self.context, *self.turns[-1].ids] if self.rewinds else [*self.asked.ids, *self.ids]
+        pairs = enumerate(zip(before, rendered, strict=False))
+        shared = next((at for at, (a, b) in pairs if a != b), min(len(before), len(rendered)))
+        shared = min(shared, len(rendered) - 1)  # one at least is foreign: a turn begins behind it
+        foreign = rendered[shared:]
+        if shared < len(before) and len(foreign) < self.room:
+            self.rewinds.append(Rewind(len(self.ids), shared))
+            self.last = None
+        self.context = rendered
+        return foreign
 
     def complete(self) -> Completion:
         """The whole of it, as the rubric and the update read it."""
@@ -122,6 +167,7 @@ class Rollout:
             logprobs=tuple(self.logprobs),
             kept=_join(self.kept) if self.kept else None,
             sampled=() if all(self.sampled) else tuple(self.sampled),
+            rewinds=tuple(self.rewinds),
             usage=usage,
             version=first.version,
             reasoning="\n".join(turn.reasoning for turn in self.turns if turn.reasoning),
@@ -131,12 +177,13 @@ class Rollout:
 class Episodes:
     """Draws the episodes of a task.
 
-    seams: of the engine's model; None for an engine that has a tokenizer of its own and reads messages.
-    worlds: where they answer; None makes processes of its own.
+    between: makes the tokens between two turns, or renders each anew, for the engine's model; None for an
+    engine that has a tokenizer of its own and reads messages.  worlds: where they answer; None makes
+    processes of its own.
     """
 
-    def __init__(self, task: Task, seams: Between | None, worlds: Worlds | None = None) -> None:
-        self.task, self.seams, self.worlds = task, seams, worlds or Worlds()
+    def __init__(self, task: Task, between: Between | Renders | None, worlds: Worlds | None = None) -> None:
+        self.task, self.between, self.worlds = task, between, worlds or Worlds()
         self.numbers = itertools.count()
         self._threads = ThreadPoolExecutor(self.worlds.workers, thread_name_prefix="world")
 
@@ -265,7 +312,7 @@ class _Table:
         requests = list[Request]()
         for answer in answers:
             rollout = answer.rollout
-            request = rollout.hear(answer.reply.result(), self.episodes.seams)
+            request = rollout.hear(answer.reply.result(), self.episodes.between)
             if request is None:
                 self._end(rollout, rollout.complete())
             else:
@@ -274,9 +321,9 @@ class _Table:
         return requests
 
     def is_over(self, request: int, place: int) -> bool:
-        """Whether nothing will follow what was drawn for a request."""
+        """Whether nothing will go on from what was drawn for a request."""
         rollout = self.asked[request][place]
-        return (rollout.request, rollout.place) in self.ended
+        return (rollout.request, rollout.place) in self.ended or rollout.last is None
 
     def gather(self) -> list[list[Completion]]:
         """All episodes, in the order in which they were asked for."""
@@ -287,7 +334,7 @@ class _Table:
 
     def _end(self, rollout: Rollout, completion: Completion) -> None:
         self.ended[rollout.request, rollout.place] = completion
-        if rollout.talk.finish_reason in LEFT_OPEN:
+        if rollout.talk.finish_reason in LEFT_OPEN or rollout.talk.turns[-1].role == "world":
             self.episodes.forget(rollout)
         self.finished(rollout.request, rollout.place, completion)
 

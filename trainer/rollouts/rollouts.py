@@ -12,12 +12,14 @@ from typing import Any, Generic, Protocol, TypeVar
 from ...sandbox import default_workers
 from ...tasks import Problem, Task
 from ...tasks.core.chats import Message
+from ...tasks.core.errors import UserError
 from ...tasks.core.seeds import digest
 from ...tasks.core.worlds import Worlds
 from ...verifiers import Completion, Score
 from ..config.evaluation import SamplingConfig
 from ..config.train import RolloutConfig
 from ..engines.base import Request, Sampler, Sampling
+from ..model.branching import prove_branching
 from ..model.prompts import PromptFormat
 from ..model.turns import prove_seams
 from ..reward_models.model import Scorer
@@ -225,7 +227,18 @@ def open_episodes(prompts: Prompts, task: Task, worlds: Worlds | None = None) ->
     tokens between two turns can't be proven."""
     if not task.has_episodes:
         return None
-    return Episodes(task, prove_seams(prompts) if isinstance(prompts, PromptFormat) else None, worlds)
+    if not isinstance(prompts, PromptFormat):
+        return Episodes(task, None, worlds)
+    if prompts.config.trajectories == "branching":
+        return Episodes(task, prove_branching(prompts), worlds)
+    try:
+        return Episodes(task, prove_seams(prompts), worlds)
+    except UserError as refusal:
+        try:
+            prove_branching(prompts)
+        except UserError:
+            raise refusal from None
+        raise UserError(f"{refusal} --trajectories branching renders each turn anew, and takes it.") from None
 
 
 @dataclass(frozen=True)

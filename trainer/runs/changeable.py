@@ -38,7 +38,9 @@ SHARED = {
     **dict.fromkeys(("task", "option", "data", "level", "prompt", "choices", "split"), PROBLEMS),
     **dict.fromkeys(("test_share", "bad_rows"), PROBLEMS),
     **dict.fromkeys(("answer", "verify", "solution"), REWARD),
-    **dict.fromkeys(("system", "instruction", "prompt_template", "chat_template_kwargs"), PROMPTS),
+    **dict.fromkeys(
+        ("system", "instruction", "prompt_template", "chat_template_kwargs", "trajectories"), PROMPTS
+    ),
     "model": WEIGHTS,
     "weights": "its checkpoints hold weights of the other type",
     "moments": "its checkpoints hold moments of the other kind",

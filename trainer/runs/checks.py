@@ -28,6 +28,7 @@ from ..config.suites import check_settings
 from ..config.tasks import TRAINED, check_data, load_task
 from ..config.together import check_ranks
 from ..config.train import TrainConfig
+from ..config.trajectories import check_branches, check_branches_of_run, refuse_branches
 from ..distributed.ranks import speaks
 from ..engines.checks import check_engine
 from ..evaluation.baseline import read_baseline
@@ -56,6 +57,8 @@ def check_train(config: TrainConfig) -> None:
     name = check_task(config.task)
     check_mixture(config)
     check_turns(config)
+    if config.prompt.trajectories != "interleaved":
+        check_branches_of_run(config, load_task(config.task))
     if not config.reward.reward_model:  # with one, its criteria are known when it is found
         check_ramps(read_ramps(config.reward.criterion_weight), load_task(config.task))
     for text in config.reward.reward_model:
@@ -140,6 +143,7 @@ def check_sft(config: SFTConfig) -> None:
     """Raise UserError for settings of `sft` that make no sense, or name what is not there."""
     check_loggers(config.output.log)
     check_template(config.prompt)
+    refuse_branches(config.prompt, "SFT imitates conversations that only grow, as one row.")
     task = config.task
     name = "pairs"
     if not config.imitation.pairs:
@@ -163,6 +167,7 @@ def check_reward_model(config: RewardModelConfig) -> None:
     _check_files("--data", config.comparisons.files)
     _check_files("--eval-data", config.comparisons.eval_data)
     check_template(config.prompt)
+    refuse_branches(config.prompt, "it would have no effect, since a reward model reads finished texts.")
     read_split(config.comparisons)
     if config.comparisons.task:
         check_task(TaskConfig(name=config.comparisons.task))
@@ -178,6 +183,8 @@ def check_eval(config: EvalConfig, *, alone: bool = True) -> None:
     check_settings(config)
     check_template(config.prompt)
     check_task(config.task, config.held_out.split)
+    if config.prompt.trajectories != "interleaved":
+        check_branches(config.prompt, load_task(config.task), config.endpoint.url)
     for text in config.compare.reward_model:
         check_reward_model_source(text.partition("=")[2] or text)
     check_subject(config)

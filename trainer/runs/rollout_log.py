@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,8 @@ def write_rollouts(
             record["token_ids"] = list(completion.ids)
             if completion.sampled:
                 record["tokens_by_turn"] = count_by_turn(completion.sampled)
+            if completion.rewinds:
+                record["rewinds"] = [asdict(rewind) for rewind in completion.rewinds]
             record["logprobs_x100"] = (
                 np.rint(HUNDREDTHS * np.asarray(completion.logprobs)).astype(int).tolist()
             )
