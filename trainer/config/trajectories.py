@@ -8,10 +8,10 @@ from .shared import PromptConfig
 from .train import TrainConfig
 
 
-def refuse_branches(prompt: PromptConfig, reason: str) -> None:
+def refuse_branches(prompt: PromptConfig, reason: str, remedy: str = "Leave it out.") -> None:
     """Raise UserError with the reason where the settings ask for branches."""
     if prompt.trajectories == "branching":
-        raise UserError(f"--trajectories branching: {reason} Leave it out.")
+        raise UserError(f"--trajectories branching: {reason} {remedy}")
 
 
 def check_branches(prompt: PromptConfig, task: Task, endpoint: str = "") -> None:
@@ -25,9 +25,11 @@ def check_branches(prompt: PromptConfig, task: Task, endpoint: str = "") -> None
 def check_branches_of_run(config: TrainConfig, task: Task) -> None:
     """Raise UserError where a run can't learn from branches."""
     check_branches(config.prompt, task)
-    if config.sft_steps:
+    if config.sft_steps and config.model.source == "embedded":
         refuse_branches(
-            config.prompt, "the warm-up of --sft-steps imitates conversations that only grow, as one row."
+            config.prompt,
+            "the warm-up of the embedded model imitates conversations that only grow.",
+            "Give --sft-steps 0, or a --model that plays.",
         )
     if config.ranks.shard != "none":
         refuse_branches(

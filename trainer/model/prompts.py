@@ -179,7 +179,7 @@ class PromptFormat:
         if self.template is None:
             return write_plain(problem, self.config, instruction)
         template = self.template.tell(problem.tools)
-        messages = [*self.converse(problem, instruction), *later]
+        messages = _join_chats(self.converse(problem, instruction), later)
         return self._apply_template(template, messages, problem.name)
 
     def converse(self, problem: Problem, instruction: str = "") -> list[Message]:
@@ -286,3 +286,11 @@ def _merge_system(messages: list[Message]) -> list[list[Message]]:
         return []
     system, first, *rest = messages
     return [[{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest]]
+
+
+def _join_chats(begun: list[Message], later: Sequence[Message]) -> list[Message]:
+    """A chat that went on. Where it began within an answer, what was said next is the rest of that one."""
+    if not later or begun[-1]["role"] != "assistant":
+        return [*begun, *later]
+    answer = {**begun[-1], "content": begun[-1]["content"] + later[0]["content"]}
+    return [*begun[:-1], answer, *later[1:]]

@@ -11,6 +11,7 @@ from palaestra.trainer.algorithms.named import find_algorithm
 from palaestra.trainer.algorithms.update import add_gradient, run_pass, shape_batch
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model.dense.packed import can_pack
+from palaestra.trainer.model.dense.packing import Packing
 from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.objective.losses import count_denominators
@@ -128,6 +129,16 @@ def test_what_was_rewritten_is_not_read(policy):
     assert torch.allclose(gradient, wanted, rtol=1e-4, atol=1e-6)
     logprobs_BT = run_pass(policy, alone.sequences, 1.0, 2048).logprobs_BT
     assert [p for row in found for p in row] == pytest.approx(logprobs_BT[alone.mask_BT].tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("kept", [lambda _: 2, lambda read: read - 1, lambda read: read])
+def test_packed_branches_have_no_more_tokens_than_the_rows(kept):
+    sequences = Batch.of([make_group(kept)], torch.device("cpu")).sequences
+    tokens = int((sequences.prompt_lengths_B + sequences.lengths_B).sum())
+    assert len(Packing.of(sequences.branches.rows).ids_N) <= tokens
+    assert int(sequences.branches.rows.lengths_B.sum()) == sum(
+        len(drawn) for turns in DRAWN for drawn in turns
+    )
 
 
 def test_parts_of_a_batch_keep_their_branches(policy):

@@ -82,6 +82,15 @@ def test_a_reply_that_spells_marks_makes_none():
     assert "a\ufffdb" in branching.prompts.decode(broken)
 
 
+def test_an_answer_that_the_prompt_begins_is_gone_on_with():
+    begun = Problem([{"role": "user", "content": "Which?"}, {"role": "assistant", "content": "I say"}], "7")
+    branching = prove_branching(make())
+    assert branching.prompts.decode(branching.encode(begun, "", [])).endswith("assistant:I say")
+    ids = branching.encode(begun, "", [Turn("policy", " 5"), Turn("world", "Higher.")])
+    said = "<|start|>assistant:I say 5<|end|><|start|>user:Higher.<|end|><|start|>assistant:"
+    assert branching.prompts.decode(ids).endswith(said)
+
+
 def test_words_that_a_template_refuses_are_told_from_a_conversation_that_it_refuses():
     """A world's words, too: the policy may have made it say them, and abstaining is not for sale."""
     odd = CHAT.replace("%}", "%}{% if 'q' in m.content or LONG %}{{ raise_exception('odd') }}{% endif %}", 1)
