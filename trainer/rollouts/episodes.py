@@ -84,6 +84,12 @@ class Rollout:
         """Tokens that the next turn may have."""
         return min(self.per_turn, self.room)
 
+    @property
+    def is_left_open(self) -> bool:
+        """Whether its world does not know that it has ended."""
+        turns = self.talk.turns
+        return self.talk.finish_reason in LEFT_OPEN or (len(turns) > 0 and turns[-1].role == "world")
+
     def say(self, turn: Completion) -> None:
         """What the policy says next."""
         cut = turn.finish_reason == "length" and ("tokens" if self.budget < self.per_turn else "length")
@@ -334,7 +340,7 @@ class _Table:
 
     def _end(self, rollout: Rollout, completion: Completion) -> None:
         self.ended[rollout.request, rollout.place] = completion
-        if rollout.talk.finish_reason in LEFT_OPEN or rollout.talk.turns[-1].role == "world":
+        if rollout.is_left_open:
             self.episodes.forget(rollout)
         self.finished(rollout.request, rollout.place, completion)
 

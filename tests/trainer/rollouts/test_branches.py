@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from palaestra.tasks import Problem
+from palaestra.tasks import Problem, get
 from palaestra.tasks.core.episode import EpisodeLimits, World
 from palaestra.tasks.core.errors import UserError
+from palaestra.tasks.core.mixture import Component, mix
 from palaestra.tasks.core.sources import Procedural
 from palaestra.tasks.core.task import Task
 from palaestra.trainer.config.shared import PromptConfig
@@ -178,6 +179,21 @@ def test_words_that_the_template_refuses_count_against_the_policy():
     failed = [(c, score) for _, c, score in found if c.finish_reason == "unavailable"]
     assert failed
     assert all(score.abstained for _, score in failed)
+
+
+def test_a_mixture_has_single_turns_beside_branches():
+    policy, gcd = make(FORGETS, "abcdefgh"), get("gcd")
+    task = mix([Component(make_task()), Component(gcd)])
+    config = PromptConfig(trajectories="branching")
+    prompts = PromptFormat.of(policy.tokenizer, config, lambda _: None, end_ids=policy.end_ids)
+    rollouts = Rollouts(LocalEngine(policy), prompts, task, 200, workers=2, worlds=Inside())
+    problems = [Problem("1 + 1 = ?", "3", id="talk/train/0"), gcd.problem("train", 0, 0, 1)]
+    try:
+        talk, single = rollouts.sample_groups(problems, 4, Sampling(max_new_tokens=100), 0)
+    finally:
+        rollouts.close()
+    assert any(completion.rewinds for completion in talk.completions_G)
+    assert not any(completion.turns or completion.rewinds for completion in single.completions_G)
 
 
 def test_a_tokenizer_without_a_template_is_refused():
