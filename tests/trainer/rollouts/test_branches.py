@@ -106,7 +106,7 @@ def list_rows(completion):
 
 def test_where_the_template_only_appends_branches_are_the_interleaved_episode():
     policy = make(GROWS)
-    found, wanted = (sample(policy, way, 900)[0] for way in ("branching", "interleaved"))
+    found, wanted = (sample(policy, way, 600)[0] for way in ("branching", "interleaved"))
     same = [one[1] for one, other in zip(found, wanted, strict=True) if one[1] == other[1]]
     assert any(len(completion.turns) > 3 for completion in same)
     # What the policy drew in other tokens than its text has (a tag, letter by letter) is read anew.

@@ -74,6 +74,12 @@ def test_a_run_is_gone_on_with_to_the_bit_and_its_record_is_a_conversation(begin
     differences = [line["logprob_difference_max"] for line in metrics if line.get("logprob_difference_max")]
     assert differences
     assert max(differences) < 1e-4
+
+
+@pytest.mark.slow
+def test_a_run_is_judged_again_alike(begin, tmp_path: Path):
+    whole = begin(tmp_path / "whole")
+    rows = read_rows(whole / "rollouts.jsonl")
     judged = rescore(whole, say=say_nothing)
     assert judged.same_rubric
     assert judged.changes.equal == judged.changes.completions == len(rows)
@@ -81,6 +87,7 @@ def test_a_run_is_gone_on_with_to_the_bit_and_its_record_is_a_conversation(begin
     assert credited == pytest.approx([row["advantage"] for row in rows], abs=2e-5)
 
 
+@pytest.mark.slow
 def test_learning_by_a_critic_from_branches(begin, tmp_path: Path):
     out = begin(tmp_path / "ppo", algorithm="ppo", steps=1, **{"ppo.critic": "shared"})
     metrics = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
