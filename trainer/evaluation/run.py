@@ -19,6 +19,7 @@ from ..config.paths import list_code, list_data
 from ..config.suites import check_settings
 from ..config.tasks import check_data
 from ..config.tasks import load_task as load_named_task
+from ..config.trajectories import check_branches
 from ..model.budget import check_prompts
 from ..model.policy import Policy
 from ..model.template_file import check_template
@@ -129,6 +130,7 @@ def prepare(config: EvalConfig, task: Task, folder: Path, say: Say, *, in_memory
             f"{task.name} has episodes, and an endpoint that completes texts can't hold a conversation: take "
             "--api chat."
         )
+    check_branches(config.prompt, task, config.endpoint.url)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
     task.check_level(config.task.single_level)
     check_data(task, [config.held_out.split], say)

@@ -56,7 +56,9 @@ class Branching:
         cut = ""
         if any(len(self.controls.cut(turn.text)) > 1 for turn in turns if turn.role == "world"):
             known = self.prompts.render(problem, instruction) + "".join(turn.text for turn in turns)
-            cut = next(mark for mark in CUTS if mark not in known)
+            cut = next((mark for mark in CUTS if mark not in known), "")
+            if not cut:
+                raise UserError(f"{problem.name}: its texts have every character of private use.")
         text = self.prompts.render(problem, instruction, [self._tell(turn, cut) for turn in turns])
         pieces = text.split(cut) if cut else [text]
         return self.controls.encode_apart(pieces)

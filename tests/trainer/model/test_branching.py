@@ -4,7 +4,7 @@ import pytest
 from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.shared import PromptConfig
-from palaestra.trainer.model.branching import prove_branching
+from palaestra.trainer.model.branching import CUTS, prove_branching
 from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.verifiers import Turn
 
@@ -78,6 +78,8 @@ def test_a_reply_that_spells_marks_makes_none():
     assert len(branching.controls.select(ids)) == 7
     kept = branching.encode(PROBLEM, "", [Turn("policy", "a\ue000b"), Turn("world", attack)])
     assert "a\ue000b" in branching.prompts.decode(kept)
+    with pytest.raises(UserError, match="every character of private use"):
+        branching.encode(PROBLEM, "", [Turn("policy", "".join(CUTS)), Turn("world", attack)])
     broken = branching.encode(PROBLEM, "", [Turn("policy", "5"), Turn("world", "a\ud800b")])
     assert "a\ufffdb" in branching.prompts.decode(broken)
 

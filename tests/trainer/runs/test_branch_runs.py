@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 from palaestra.tasks import UserError, get
+from palaestra.trainer.api import evaluate
 from palaestra.trainer.config.chat import ChatConfig
 from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.config.reward_model import RewardModelConfig
 from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.evaluation.chat import chat
+from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.rescoring.rescore import rescore
 from palaestra.trainer.runs.checks import check_eval, check_reward_model, check_sft, check_train
 from palaestra.trainer.runs.resume import resume
@@ -119,6 +121,11 @@ def test_learning_by_a_critic_from_branches(begin, tmp_path: Path):
         (
             lambda config: chat(config, (), say_nothing),
             ChatConfig.of(trajectories="branching", task="gcd", model="embedded"),
+            "no effect, since problems of gcd have single",
+        ),
+        (
+            lambda config: evaluate(config, policy=load_policy("embedded")),
+            EvalConfig.of(trajectories="branching", task="gcd"),
             "no effect, since problems of gcd have single",
         ),
     ],
