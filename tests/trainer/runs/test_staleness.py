@@ -150,7 +150,7 @@ def test_a_server_samples_ahead_and_evaluations_have_it_in_between(
     engines = {label.partition("/")[0] for label in loads}
     assert len(engines) == 2, "the sampler that runs ahead, and the evaluations"
     assert len(list_problems(tmp_path / "run")) == 12
-    assert len(loads) >= 6
+    assert len(loads) >= len({version for _, version in versions}) + len(run.evaluations)
 
 
 def test_a_server_that_keeps_old_weights_ends_a_run_that_samples_ahead(
