@@ -2,7 +2,8 @@
 
 An episode is a session of the server's, reset with the problem's seed. An action of one text is said as it
 is, any other as a JSON object, as the server's schema has it. The reward is the last step's, or their sum
-(`-o pays=sum`), held to -1 to 1: won is 1.
+(`-o pays=sum`), held to -1 to 1: won is 1. What a step paid is its turn's reward, for a rubric with
+`criteria.turn_rewards`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Literal
 
 from ...verifiers import Rubric
 from ...verifiers.criteria.reached import reached
+from ...verifiers.criteria.turn_rewards import MOST_REWARD
 from ...verifiers.types import Unavailable
 from ..common.games import Game, hold_reward, read_said
 from ..core.episode import EpisodeLimits
@@ -136,7 +138,10 @@ def read_opening(url: str, seed: int) -> str:
 
 
 class OpenEnvWorld(Game):
-    """A session. opening: what it says before the first turn. Raises Unavailable where none begins."""
+    """A session. opening: what it says before the first turn.  reward: of the last step, 0 where there was
+    none; None where it was no number that a turn can earn. Raises Unavailable where none begins."""
+
+    reward: float | None
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(STEPS)
@@ -163,7 +168,7 @@ class OpenEnvWorld(Game):
             raise Unavailable(f"The server at {self.url} no longer begins this seed as it did.")
 
     def answer(self, said: str) -> str:
-        action = read_act(said, read_fields(self.url))
+        action, self.reward = read_act(said, read_fields(self.url)), 0.0
         if action is None:
             return f"{read_form(self.url) or 'Say one action.'} {self.left}"
         try:
@@ -173,6 +178,7 @@ class OpenEnvWorld(Game):
                 return f"This is no action: {shorten(str(failure))}. {self.left}"
             raise
         reward = float(step.reward or 0.0)
+        self.reward = reward if abs(reward) <= MOST_REWARD else None  # nan, too
         self.paid = reward if self.pays == "last" else self.paid + reward
         kept = hold_reward(self.paid)
         heard = write_observation(step.observation)

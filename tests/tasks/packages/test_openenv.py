@@ -61,6 +61,8 @@ def test_what_is_paid_is_summed_when_asked(task):
     problem = summed.problem("train", 0)
     played = play(summed, problem, lambda _: iter_words("9", 3))
     assert summed.score(played, problem).reward == pytest.approx(0.3)
+    paid = [turn.reward for turn in played.turns if turn.role == "policy"]
+    assert paid == pytest.approx([0.1, 0.1, 0.1])
     with pytest.raises(UserError, match="'last' or 'sum'"):
         tasks.get(task.name, {"pays": "twice"}).problem("train", 0)
 
