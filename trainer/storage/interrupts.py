@@ -52,12 +52,14 @@ class Interrupts:
 
     def agree(self) -> str | None:
         """What any process of the run was asked to stop by; asked by all at the same place of a step, so that
-        they stop after the same one."""
+        they stop after the same one. What this process is sent while it waits for the others is for the next
+        time."""
         asked = find_world().gather(self.requested)
         found = next((each for each in asked if each), None)
-        if self.requested is None and found is not None:
-            self._since = self._clock()  # this process may be sent the same a moment later
-        self.requested = found
+        if found is not None:
+            if self.requested is None:
+                self._since = self._clock()  # this process may be sent the same a moment later
+            self.requested = found
         return found
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:

@@ -42,6 +42,20 @@ def test_a_rank_that_another_told_takes_its_own_signal_for_the_same(ready, monke
         signal.raise_signal(signal.SIGTERM)
 
 
+def test_a_signal_that_comes_while_the_ranks_ask_each_other_is_not_lost(ready, monkeypatch):
+    stop, _ = ready
+
+    def gather(own):
+        if own is None:  # the others had been asked before it came
+            signal.raise_signal(signal.SIGTERM)
+        return [own, None]
+
+    monkeypatch.setattr(interrupts, "find_world", lambda: SimpleNamespace(gather=gather))
+    assert stop.agree() is None
+    assert stop.requested == "SIGTERM"
+    assert stop.agree() == "SIGTERM"
+
+
 def test_one_rank_says_it(ready, monkeypatch, capsys):
     monkeypatch.setattr(interrupts, "speaks", lambda: False)
     signal.raise_signal(signal.SIGINT)
