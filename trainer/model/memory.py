@@ -212,7 +212,8 @@ def bill(
     served = dict[str, int]()
     if server:
         awake = [name for name in phases if name.startswith("scoring")]  # it sleeps once that is done
-        phases["the server that samples"] = 0
+        # Merged weights are handed to it one by one, as they are saved.
+        phases["the server that samples"] = phases.get("saving merged weights", 0)
         awake += ["the server that samples"]
         served = {name: server if name in awake else min(server, ASLEEP) for name in phases}
         phases = {name: size + served[name] for name, size in phases.items()}
@@ -265,7 +266,9 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     prompt, new = config.rollouts.max_prompt_tokens, config.rollouts.max_new_tokens
     dense = not find_misfit(model)
     fast = dense and config.rollouts.fast_path != "no"
+    rewrites = passes.waits and config.prompt.trajectories == "branching"
     shares = fast and kernels.supports(policy.device, policy.dtype, model.model.layers[0].self_attn.head_dim)
+    shares = shares and not rewrites  # a row reads a past of its own then
     fused = _copied_bytes(policy, config)
     embeddings = model.get_input_embeddings().weight
     vocabulary = embeddings.shape[0]
@@ -280,13 +283,15 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     for prompts, samples in _workloads(config):
         together = min(rows, prompts * samples)  # prompts is 0 where there is no preflight
         begun = max(1, min(prompts, together // samples))
-        prefill = passes.prefill.peak(begun * prompt) + 5 * begun * prompt**2  # the mask, of 1 byte and of 4
+        prefill = _prefill_bytes(passes, begun, prompt)
         shared, own = (begun * prompt, new) if shares else (0, prompt + new)
         cache = passes.cache.count(together, shared + together * own)
         growth = passes.cache.count_growth(together, shared + together * own)
         waiting = passes.cache.count(together, together * (prompt + new)) if copied else 0
         if uncached:  # the whole texts go through the model at every step
             prefill = passes.prefill.peak(together * (prompt + new))
+        elif rewrites:  # and all rows' at a turn before which their pasts were rewritten
+            prefill = _prefill_bytes(passes, together, prompt + new)
         drawing = 4 * together * (tables * vocabulary + 6 * new) + recorded
         step = passes.prefill.peak(together)
         # What waits, for a place or for its world, is read while others hold their caches.
@@ -294,6 +299,11 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
             step = max(step, prefill)
         worst = max(worst, fused + prefill, fused + step + cache + growth + waiting + drawing)
     return worst
+
+
+def _prefill_bytes(passes: Passes, rows: int, tokens: int) -> int:
+    """Bytes of the pass of so many rows of so many tokens each, with its mask, of 1 byte and of 4."""
+    return passes.prefill.peak(rows * tokens) + 5 * rows * tokens**2
 
 
 def kept_sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passes) -> int:

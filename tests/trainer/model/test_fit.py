@@ -1,13 +1,15 @@
 """Sizes of a run follow from what is free; one that holds shards has a bill of its own."""
 
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.model import fit, measure, memory
+from palaestra.trainer.model import fit, lora, measure, memory
 from palaestra.trainer.model.measure import Passes
 from palaestra.trainer.model.memory import HeldModel
 from palaestra.trainer.model.policy import Policy, load_policy
@@ -138,6 +140,12 @@ def test_a_server_that_sleeps_takes_its_share_beside_all_but_the_update(monkeypa
     assert slept.phases["the server that samples"] == served
     assert slept.phases["scoring by reward model"] == served + MIB, "it is awake then"
     assert slept.phases[update] == kept.phases[update] + memory.ASLEEP
+    adapted = replace(policy, model=deepcopy(policy.model))
+    lora.add_adapters(adapted.model, LoraConfig(lora_rank=4), 0)
+    phases = memory.bill(adapted, config, (), 1, 512, 0, Passes(), served).phases
+    merging = phases["saving merged weights"] - memory.ASLEEP
+    assert merging > 0
+    assert phases["the server that samples"] == merging + served, "merged weights are handed to it"
     assert choose(2**30).keep_sampler == "auto", "both fit beside each other"
     assert choose(5 * 2**30).keep_sampler == "no", "they fit one after the other"
     for refused in ({"keep_sampler": "yes"}, {"staleness": 1}, {"engine_memory": 0.74}):

@@ -104,6 +104,19 @@ def test_rows_that_wait_leave_a_cache_that_stays_whichever_path_has_it(policy: P
         assert billed[0] - billed[1] == passes.cache.count(10, 10 * 128)
 
 
+def test_rows_whose_pasts_are_rewritten_are_prefilled_whole_and_together(policy: Policy):
+    """An episode of a single turn has none, whatever was asked for."""
+    passes = measure.measure_passes(policy, TrainConfig())
+    config = TrainConfig.of(max_prompt_tokens=100, max_new_tokens=400, trajectories="branching")
+
+    def bill(waits: bool = True, **settings: str) -> int:
+        return memory.sampling_bytes(policy, config.but(**settings), 64, replace(passes, waits=waits))
+
+    assert bill() >= passes.prefill.peak(64 * 500) + 5 * 64 * 500**2
+    assert bill() > bill(trajectories="interleaved")
+    assert bill(waits=False) == bill(waits=False, trajectories="interleaved")
+
+
 def test_the_bill_adds_up(policy: Policy):
     config = TrainConfig.of(max_prompt_tokens=100, max_new_tokens=28, eval_problems=1, eval_samples=1)
     bill = memory.bill(policy, config, [], rows=10, tokens=1000, available=4096 * MIB, passes=Passes())
