@@ -217,11 +217,12 @@ def _wait_for_all(store: Any, place: Place, seconds: float) -> None:
         store.wait(ranks, timedelta(seconds=seconds))
     except RuntimeError as failure:
         missing = [rank for rank in ranks if not store.check([rank])]
-        raise UserError(
-            f"Rank {place.rank} has waited {seconds:g} s (--deadline.start) for "
-            f"rank{'' if len(missing) == 1 else 's'} {', '.join(missing[:8])} of {place.size}: see that all "
-            "are started, each with a number of its own, and that none hangs before it begins."
-        ) from failure
+        if missing:  # else the last one has come since
+            raise UserError(
+                f"Rank {place.rank} has waited {seconds:g} s (--deadline.start) for "
+                f"rank{'' if len(missing) == 1 else 's'} {', '.join(missing[:8])} of {place.size}: see that "
+                "all are started, each with a number of its own, and that none hangs before it begins."
+            ) from failure
 
 
 def _disconnect() -> None:

@@ -12,6 +12,8 @@ from ...tasks.core.errors import DataError, shorten
 from ...tasks.core.rowfiles import Row
 from ..intervals import Interval, mean_interval
 
+SPELLED = {"true": True, "1": True, "false": False, "0": False}
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -78,8 +80,9 @@ class Labels:
 
 
 def read_labels(row: Row, column: str, count: int) -> list[bool | None]:
-    """What a row's column says of its completions: true or false (1 or 0), a list of them where it has
-    several; null says nothing. Raises DataError for anything else, and for a row without the column."""
+    """What a row's column says of its completions: true or false (1 or 0; as words, too, since a CSV has
+    nothing else), a list of them where it has several; null says nothing. Raises DataError for anything else,
+    and for a row without the column."""
     if column not in row.values:
         raise DataError(
             f"{row.where}: no column {column!r} with labels; the row has {', '.join(map(str, row.values))}."
@@ -90,12 +93,13 @@ def read_labels(row: Row, column: str, count: int) -> list[bool | None]:
         raise DataError(f"{row.where}: {len(values)} labels in {column!r} for {count} completions.")
     labels: list[bool | None] = []
     for each in values:
-        if each is not None and each not in (0, 1):
+        said = SPELLED.get(each.strip().lower(), each) if isinstance(each, str) else each
+        if said is not None and said not in (0, 1):
             raise DataError(
                 f"{row.where}: the label {shorten(repr(each), 60)} in {column!r} is neither true nor false. "
-                "Write true, false, or null for a completion without a label."
+                "Write true, false, or null for a completion without a label (in a CSV, an empty cell)."
             )
-        labels.append(None if each is None else bool(each))
+        labels.append(None if said is None else bool(said))
     return labels
 
 
