@@ -62,7 +62,7 @@ def train(
     from .runs.checks import check_train
 
     chosen = settle(TrainConfig, config, settings)
-    check_train(chosen)
+    check_train(chosen if policy is None else chosen.but(sft_steps=0))  # which has no warm-up
     from .runs.setup import train as run
 
     return run(chosen, policy, say)

@@ -46,7 +46,9 @@ def test_one_verdict_alone_has_no_kappa_and_without_labels_nothing_is_said(tmp_p
 def test_a_table_has_labels_as_words(tmp_path):
     path = tmp_path / "said.csv"
     labels = ["true", "False", "1", "0", ""]
-    path.write_text("reference,completion,human\n" + "".join(f"42,<answer>42</answer>,{label}\n" for label in labels))
+    path.write_text(
+        "reference,completion,human\n" + "".join(f"42,<answer>42</answer>,{label}\n" for label in labels)
+    )
     agreement = score_file("gcd", path, workers=1, label="human").agreement
     assert (agreement.labelled, agreement.agreed.value) == (4, 0.5)
 

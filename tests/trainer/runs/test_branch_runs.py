@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from palaestra.tasks import UserError, get
+from palaestra.trainer import api
 from palaestra.trainer.api import evaluate
 from palaestra.trainer.config.chat import ChatConfig
 from palaestra.trainer.config.evaluation import EvalConfig
@@ -13,6 +14,7 @@ from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.evaluation.chat import chat
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.rescoring.rescore import rescore
+from palaestra.trainer.runs import setup
 from palaestra.trainer.runs.checks import check_eval, check_reward_model, check_sft, check_train
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
@@ -133,3 +135,11 @@ def test_learning_by_a_critic_from_branches(begin, tmp_path: Path):
 def test_what_can_t_have_branches_is_refused_before_anything_is_loaded(check, config, reason):
     with pytest.raises(UserError, match=rf"^--trajectories branching: .*{reason}"):
         check(config)
+
+
+def test_a_model_in_memory_has_no_warm_up_that_refuses_branches(monkeypatch):
+    begun = []
+    monkeypatch.setattr(setup, "train", lambda config, policy, _say: begun.append((config, policy)))
+    config, policy = SMALL.but(**SETTINGS), load_policy("embedded")
+    api.train(config, policy=policy)
+    assert begun == [(config, policy)]
