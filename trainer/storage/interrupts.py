@@ -70,7 +70,10 @@ class Interrupts:
         self.requested, self._since = signal.Signals(number).name, self._clock()
         if not speaks():
             return
-        said = "\nStopping after this step; the state will be saved. Once more stops at once."
+        said = (
+            "\nStopping after this step; the state will be saved. Once more, "
+            f"after {SAME_REQUEST_S:g} s, stops at once."
+        )
         try:
             print(said, file=sys.stderr)
         except RuntimeError:  # it came while a line was being written there
