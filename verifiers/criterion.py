@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -156,7 +157,8 @@ def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike
     A check that raises is tried on harmless completions for the same problem, three short ones at most: the
     criterion's own rendering of the reference, or else the reference as plain text and in every mark. When it
     raises there too, and judges none of them, it or the reference is broken: `error`, which abstains. The
-    end of an episode is tried with harmless values in the place of those of its state (`soften`).
+    end of an episode is tried with harmless values in the place of those of its state, and of those that are
+    missing there (`list_softened`).
     Otherwise this completion brought the exception about: `malformed`. `Unavailable` is always `error`.
     A check that returns no verdict is judged in the same way, and what stands for it is a `Misreturned`.
     So is one that says `not_applicable`: where it applies to a harmless completion this one is `malformed`.
@@ -213,7 +215,7 @@ def _penalise(said: str, criterion: Criterion, problem: ProblemLike) -> Verdict:
         return verdict
     if criterion.low is not None:
         return replace(verdict, number=criterion.low)
-    judged = _judge_harmless(criterion, problem)
+    judged = [*_judge_harmless(criterion, problem)]
     return replace(verdict, number=min([0.0, *(each.amount for each in judged if each)]))
 
 
@@ -252,33 +254,53 @@ _APPLIES: dict[tuple[Check, bytes], bool] = {}  # a slow judge says it once for 
 def _fails_on_harmless(criterion: Criterion, problem: ProblemLike, state: Any) -> bool:
     """Whether a check raises on a harmless completion, and judges none: one
     without an answer may not reach the fault."""
+    raised = False
     try:
-        states = [None] if state is None else [soften(state, value) for value in (0, 1)]
-        judged = [each for one in states for each in _judge_harmless(criterion, problem, one)]
+        for softened in [None] if state is None else list_softened(state):
+            for verdict in _judge_harmless(criterion, problem, softened):
+                if verdict is not None and verdict.status in JUDGED:
+                    return False
+                raised = raised or verdict is None
     except Exception:  # noqa: BLE001 - a reference that can't be rendered is broken, in whatever way
         return True
-    return None in judged and not any(each and each.status in JUDGED for each in judged)
+    return raised
 
 
-def soften(state: Any, value: int) -> Any:
-    """An episode's state with one value in the place of all its numbers and texts: what the policy's words
-    may have put there is gone, what the world calls things stays.
+def list_softened(state: Any) -> Iterator[Any]:
+    """States like one of an episode in which no check should fail, unless it fails in all of them."""
+    for value in (0, 1):
+        for blank in (value, str(value), [value], defaultdict(lambda one=value: one)):
+            yield soften(state, value, blank)
 
-    >>> soften({"floor": 9, "said": ["up", True, None]}, 0)
-    {'floor': 0, 'said': ['0', True, None]}
+
+def soften(state: Any, value: int, blank: Any) -> Any:
+    """An episode's state with one value in the place of all its numbers and texts, and `blank` where there is
+    nothing: for None, for the element of an empty list, for any key of an object within it. So what the
+    policy's words put there, or left out, is gone; what the world calls things stays.
+
+    >>> soften({"floor": 9, "said": ["up", True, None], "moves": []}, 0, "0")
+    {'floor': 0, 'said': ['0', True, '0'], 'moves': ['0']}
     """
     if isinstance(state, dict):
-        return {key: soften(part, value) for key, part in state.items()}
+        return {key: _open(soften(part, value, blank), blank) for key, part in state.items()}
     if isinstance(state, list):
-        return [soften(part, value) for part in state]
-    if isinstance(state, bool) or state is None:
+        return [_open(soften(part, value, blank), blank) for part in state] or [blank]
+    if state is None:
+        return blank
+    if isinstance(state, bool):
         return state
     return str(value) if isinstance(state, str) else value
 
 
-def _judge_harmless(criterion: Criterion, problem: ProblemLike, state: Any = None) -> list[Verdict | None]:
+def _open(part: Any, blank: Any) -> Any:
+    return defaultdict(lambda: blank, part) if isinstance(part, dict) else part
+
+
+def _judge_harmless(
+    criterion: Criterion, problem: ProblemLike, state: Any = None
+) -> Iterator[Verdict | None]:
     """The verdicts on harmless completions, None where the check raises."""
-    return list(_judge_all(criterion, problem, find_harmless(criterion, problem), state))
+    return _judge_all(criterion, problem, find_harmless(criterion, problem), state)
 
 
 def _judge_all(

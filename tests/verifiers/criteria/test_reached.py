@@ -59,6 +59,13 @@ def test_a_function_of_the_state_may_say_it():
         (lambda state: float(state["said"]) == 7, {"said": "banana", "turns": 1}),
         (lambda state: 1 / state["guess"] > 2, {"guess": 0}),
         (lambda state: state["moves"][0]["to"] + 0.5 > 3, {"moves": [{"to": 10**400}]}),
+        # what the policy did not do, too
+        (lambda state: state["moves"][-1]["to"] == 3, {"moves": []}),
+        (lambda state: state["path"][-1][1] > 0, {"path": []}),
+        (lambda state: state["guess"] > 3, {"guess": None}),
+        (lambda state: state["won"], {"won": None}),
+        (lambda state: state["guess"].strip() == "3", {"guess": None}),
+        (lambda state: state["files"]["a.txt"] == "42", {"files": {"b.txt": "42"}}),
     ],
 )
 def test_words_in_the_state_that_make_a_function_raise_count_against_them(goal, state):
@@ -71,7 +78,8 @@ def test_words_in_the_state_that_make_a_function_raise_count_against_them(goal, 
         score = judge(state, criterion)
         assert (score.reward, score.abstained) == (0, False)
         assert next(iter(score.parts.values())).status is Status.MALFORMED
-    assert judge({"door": "8"}, own).abstained
+    for broken in ({"door": "8"}, {"door": None, "rooms": [], "keys": {}}):
+        assert judge(broken, own).abstained
 
 
 @pytest.mark.parametrize("text", ["{'reward': 1}", '{"reward": 1, "ended": "won"}', "a secret", ""])
