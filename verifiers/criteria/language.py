@@ -12,8 +12,8 @@ from ..types import Completion, ProblemLike, Verdict, correct, no_answer, partia
 from .length import Part
 
 PIECE = 40  # words that are looked at together: fewer say too little of a language
-# Frequent in English, and no keywords of code. A piece is sentences where one in so many words is one of these:
-# so are 91 % of hh-rlhf's dialogues and half a percent of HumanEval's and MBPP's programs.
+# Frequent in English, and no keywords of code. A piece with one of them in so many words is of sentences:
+# 91 % of those of hh-rlhf's dialogues, half a percent of those of HumanEval's and MBPP's programs.
 PROSE = frozenset({"the", "of", "that", "was", "are", "be", "have", "you", "it"})
 PROSE_EVERY = 20
 _NO_WORDS = re.compile(r"\\[a-zA-Z]+|</?[a-z_]{1,30}>")  # commands of LaTeX, tags
