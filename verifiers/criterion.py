@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -24,6 +23,7 @@ from .types import (
     partial,
 )
 
+NOTHING = Completion("")
 JUDGED = (Status.CORRECT, Status.PARTIAL, Status.WRONG)
 # What a completion may look like, as the field's prompts ask for it, around what it says.
 FORMS = (
@@ -158,7 +158,7 @@ def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike
     criterion's own rendering of the reference, or else the reference as plain text and in every mark. When it
     raises there too, and judges none of them, it or the reference is broken: `error`, which abstains. The
     end of an episode is tried with harmless values in the place of those of its state, and of those that are
-    missing there (`list_softened`).
+    missing there, and with harmless words in its turns (`list_softened`).
     Otherwise this completion brought the exception about: `malformed`. `Unavailable` is always `error`.
     A check that returns no verdict is judged in the same way, and what stands for it is a `Misreturned`.
     So is one that says `not_applicable`: where it applies to a harmless completion this one is `malformed`.
@@ -174,10 +174,10 @@ def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike
     except Unavailable as failure:
         verdict = error(f"{criterion.name}: {_text(failure)}")
     except NoVerdictError as failure:
-        found = _blame(f"{criterion.label} {failure}", criterion, problem, completion.state)
+        found = _blame(f"{criterion.label} {failure}", criterion, problem, completion)
         verdict = Misreturned(found.status, found.value, None, found.reason, number=found.number)
     except Exception as failure:  # noqa: BLE001 - a check may raise anything; what it means is found out, and a long run goes on
-        verdict = _blame(_tell(criterion, failure), criterion, problem, completion.state)
+        verdict = _blame(_tell(criterion, failure), criterion, problem, completion)
     return replace(verdict, seconds=time.perf_counter() - start)
 
 
@@ -201,9 +201,9 @@ def _tell(criterion: Criterion, failure: Exception) -> str:
     return f"The check of {criterion.label} raised {type(failure).__name__}{where}: {_text(failure)}"
 
 
-def _blame(said: str, criterion: Criterion, problem: ProblemLike, state: Any) -> Verdict:
-    """Whether a check that failed is broken, or this completion brought it about. state: of its episode."""
-    broken = _fails_on_harmless(criterion, problem, state)
+def _blame(said: str, criterion: Criterion, problem: ProblemLike, completion: Completion) -> Verdict:
+    """Whether a check that failed is broken, or this completion brought it about."""
+    broken = _fails_on_harmless(criterion, problem, completion)
     return error(said) if broken else _penalise(said, criterion, problem)
 
 
@@ -215,7 +215,7 @@ def _penalise(said: str, criterion: Criterion, problem: ProblemLike) -> Verdict:
         return verdict
     if criterion.low is not None:
         return replace(verdict, number=criterion.low)
-    judged = [*_judge_harmless(criterion, problem)]
+    judged = _judge_harmless(criterion, problem)
     return replace(verdict, number=min([0.0, *(each.amount for each in judged if each)]))
 
 
@@ -251,66 +251,43 @@ def _applies(criterion: Criterion, problem: ProblemLike) -> bool:
 _APPLIES: dict[tuple[Check, bytes], bool] = {}  # a slow judge says it once for all completions of a problem
 
 
-def _fails_on_harmless(criterion: Criterion, problem: ProblemLike, state: Any) -> bool:
-    """Whether a check raises on a harmless completion, and judges none: one
-    without an answer may not reach the fault."""
-    raised = False
+def _fails_on_harmless(criterion: Criterion, problem: ProblemLike, completion: Completion) -> bool:
+    """Whether a check raises on harmless completions, however an episode ends, and judges none: one without
+    an answer may not reach the fault."""
+    from .softened import list_softened  # few checks ever raise
+
     try:
-        for softened in [None] if state is None else list_softened(state):
-            for verdict in _judge_harmless(criterion, problem, softened):
-                if verdict is not None and verdict.status in JUDGED:
-                    return False
-                raised = raised or verdict is None
+        for end in list_softened(completion):
+            judged = _judge_harmless(criterion, problem, end)
+            if None not in judged or any(each and each.status in JUDGED for each in judged):
+                return False
     except Exception:  # noqa: BLE001 - a reference that can't be rendered is broken, in whatever way
-        return True
-    return raised
-
-
-def list_softened(state: Any) -> Iterator[Any]:
-    """States like one of an episode in which no check should fail, unless it fails in all of them."""
-    for value in (0, 1):
-        for blank in (value, str(value), [value], defaultdict(lambda one=value: one)):
-            yield soften(state, value, blank)
-
-
-def soften(state: Any, value: int, blank: Any) -> Any:
-    """An episode's state with one value in the place of all its numbers and texts, and `blank` where there is
-    nothing: for None, for the element of an empty list, for any key of an object within it. So what the
-    policy's words put there, or left out, is gone; what the world calls things stays.
-
-    >>> soften({"floor": 9, "said": ["up", True, None], "moves": []}, 0, "0")
-    {'floor': 0, 'said': ['0', True, '0'], 'moves': ['0']}
-    """
-    if isinstance(state, dict):
-        return {key: _open(soften(part, value, blank), blank) for key, part in state.items()}
-    if isinstance(state, list):
-        return [_open(soften(part, value, blank), blank) for part in state] or [blank]
-    if state is None:
-        return blank
-    if isinstance(state, bool):
-        return state
-    return str(value) if isinstance(state, str) else value
-
-
-def _open(part: Any, blank: Any) -> Any:
-    return defaultdict(lambda: blank, part) if isinstance(part, dict) else part
+        pass
+    return True
 
 
 def _judge_harmless(
-    criterion: Criterion, problem: ProblemLike, state: Any = None
-) -> Iterator[Verdict | None]:
+    criterion: Criterion, problem: ProblemLike, end: Completion = NOTHING
+) -> list[Verdict | None]:
     """The verdicts on harmless completions, None where the check raises."""
-    return _judge_all(criterion, problem, find_harmless(criterion, problem), state)
+    return list(_judge_all(criterion, problem, find_harmless(criterion, problem), end))
 
 
 def _judge_all(
-    criterion: Criterion, problem: ProblemLike, texts: Iterable[str], state: Any = None
+    criterion: Criterion, problem: ProblemLike, texts: Iterable[str], end: Completion = NOTHING
 ) -> Iterator[Verdict | None]:
+    """end: of the episode in which the texts are said."""
     for text in texts:
         try:
-            yield _check(criterion, Completion(text, state=state), problem)
+            yield _check(criterion, _say(text, end), problem)
         except Exception:  # noqa: BLE001 - that it raises is what is asked
             yield None
+
+
+def _say(text: str, end: Completion) -> Completion:
+    """A completion that ends so, in which the policy says nothing but a text."""
+    turns = (replace(turn, text=text) if turn.role == "policy" else turn for turn in end.turns)
+    return replace(end, text=text, turns=tuple(turns))
 
 
 def find_harmless(criterion: Criterion, problem: ProblemLike) -> tuple[str, ...]:

@@ -82,6 +82,32 @@ def test_words_in_the_state_that_make_a_function_raise_count_against_them(goal, 
         assert judge(broken, own).abstained
 
 
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda completion, problem: float(completion.turns[-1].text) == 7,
+        lambda completion, problem: completion.turns[2].text == "7",
+        lambda completion, problem: completion.turns[1].text == completion.state["secret"],
+    ],
+)
+def test_words_in_turns_that_make_a_function_raise_count_against_them(check):
+    def own(completion, problem):
+        return check(completion, problem)
+
+    for text in ("banana", ""):
+        end = Completion(text, state={"secret": "7"}, turns=(Turn("policy", text),))
+        score = Rubric(own).score(end, Problem("Say it.", "7"))
+        assert (score.reward, score.abstained) == (0, False)
+
+
+def test_a_function_of_turns_that_is_broken_abstains():
+    def own(completion, problem):
+        return completion.turns[0].texts == "7"
+
+    assert judge({"secret": "7"}, own).abstained
+    assert judge(None, own).abstained
+
+
 @pytest.mark.parametrize("text", ["{'reward': 1}", '{"reward": 1, "ended": "won"}', "a secret", ""])
 def test_no_text_stands_for_a_state(text):
     assert not Rubric(reached()).score(Completion(text), PROBLEM).passed
