@@ -23,6 +23,7 @@ from .types import (
     partial,
 )
 
+NOTHING = Completion("")
 JUDGED = (Status.CORRECT, Status.PARTIAL, Status.WRONG)
 # What a completion may look like, as the field's prompts ask for it, around what it says.
 FORMS = (
@@ -156,7 +157,8 @@ def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike
     A check that raises is tried on harmless completions for the same problem, three short ones at most: the
     criterion's own rendering of the reference, or else the reference as plain text and in every mark. When it
     raises there too, and judges none of them, it or the reference is broken: `error`, which abstains. The
-    end of an episode is tried with harmless values in the place of those of its state (`soften`).
+    end of an episode is tried with harmless values in the place of those of its state, and of those that are
+    missing there, and with harmless words in its turns (`list_softened`).
     Otherwise this completion brought the exception about: `malformed`. `Unavailable` is always `error`.
     A check that returns no verdict is judged in the same way, and what stands for it is a `Misreturned`.
     So is one that says `not_applicable`: where it applies to a harmless completion this one is `malformed`.
@@ -172,10 +174,10 @@ def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike
     except Unavailable as failure:
         verdict = error(f"{criterion.name}: {_text(failure)}")
     except NoVerdictError as failure:
-        found = _blame(f"{criterion.label} {failure}", criterion, problem, completion.state)
+        found = _blame(f"{criterion.label} {failure}", criterion, problem, completion)
         verdict = Misreturned(found.status, found.value, None, found.reason, number=found.number)
     except Exception as failure:  # noqa: BLE001 - a check may raise anything; what it means is found out, and a long run goes on
-        verdict = _blame(_tell(criterion, failure), criterion, problem, completion.state)
+        verdict = _blame(_tell(criterion, failure), criterion, problem, completion)
     return replace(verdict, seconds=time.perf_counter() - start)
 
 
@@ -199,9 +201,9 @@ def _tell(criterion: Criterion, failure: Exception) -> str:
     return f"The check of {criterion.label} raised {type(failure).__name__}{where}: {_text(failure)}"
 
 
-def _blame(said: str, criterion: Criterion, problem: ProblemLike, state: Any) -> Verdict:
-    """Whether a check that failed is broken, or this completion brought it about. state: of its episode."""
-    broken = _fails_on_harmless(criterion, problem, state)
+def _blame(said: str, criterion: Criterion, problem: ProblemLike, completion: Completion) -> Verdict:
+    """Whether a check that failed is broken, or this completion brought it about."""
+    broken = _fails_on_harmless(criterion, problem, completion)
     return error(said) if broken else _penalise(said, criterion, problem)
 
 
@@ -249,46 +251,43 @@ def _applies(criterion: Criterion, problem: ProblemLike) -> bool:
 _APPLIES: dict[tuple[Check, bytes], bool] = {}  # a slow judge says it once for all completions of a problem
 
 
-def _fails_on_harmless(criterion: Criterion, problem: ProblemLike, state: Any) -> bool:
-    """Whether a check raises on a harmless completion, and judges none: one
-    without an answer may not reach the fault."""
+def _fails_on_harmless(criterion: Criterion, problem: ProblemLike, completion: Completion) -> bool:
+    """Whether a check raises on harmless completions, however an episode ends, and judges none: one without
+    an answer may not reach the fault."""
+    from .softened import list_softened  # few checks ever raise
+
     try:
-        states = [None] if state is None else [soften(state, value) for value in (0, 1)]
-        judged = [each for one in states for each in _judge_harmless(criterion, problem, one)]
+        for end in list_softened(completion):
+            judged = _judge_harmless(criterion, problem, end)
+            if None not in judged or any(each and each.status in JUDGED for each in judged):
+                return False
     except Exception:  # noqa: BLE001 - a reference that can't be rendered is broken, in whatever way
-        return True
-    return None in judged and not any(each and each.status in JUDGED for each in judged)
+        pass
+    return True
 
 
-def soften(state: Any, value: int) -> Any:
-    """An episode's state with one value in the place of all its numbers and texts: what the policy's words
-    may have put there is gone, what the world calls things stays.
-
-    >>> soften({"floor": 9, "said": ["up", True, None]}, 0)
-    {'floor': 0, 'said': ['0', True, None]}
-    """
-    if isinstance(state, dict):
-        return {key: soften(part, value) for key, part in state.items()}
-    if isinstance(state, list):
-        return [soften(part, value) for part in state]
-    if isinstance(state, bool) or state is None:
-        return state
-    return str(value) if isinstance(state, str) else value
-
-
-def _judge_harmless(criterion: Criterion, problem: ProblemLike, state: Any = None) -> list[Verdict | None]:
+def _judge_harmless(
+    criterion: Criterion, problem: ProblemLike, end: Completion = NOTHING
+) -> list[Verdict | None]:
     """The verdicts on harmless completions, None where the check raises."""
-    return list(_judge_all(criterion, problem, find_harmless(criterion, problem), state))
+    return list(_judge_all(criterion, problem, find_harmless(criterion, problem), end))
 
 
 def _judge_all(
-    criterion: Criterion, problem: ProblemLike, texts: Iterable[str], state: Any = None
+    criterion: Criterion, problem: ProblemLike, texts: Iterable[str], end: Completion = NOTHING
 ) -> Iterator[Verdict | None]:
+    """end: of the episode in which the texts are said."""
     for text in texts:
         try:
-            yield _check(criterion, Completion(text, state=state), problem)
+            yield _check(criterion, _say(text, end), problem)
         except Exception:  # noqa: BLE001 - that it raises is what is asked
             yield None
+
+
+def _say(text: str, end: Completion) -> Completion:
+    """A completion that ends so, in which the policy says nothing but a text."""
+    turns = (replace(turn, text=text) if turn.role == "policy" else turn for turn in end.turns)
+    return replace(end, text=text, turns=tuple(turns))
 
 
 def find_harmless(criterion: Criterion, problem: ProblemLike) -> tuple[str, ...]:

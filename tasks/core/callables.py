@@ -45,6 +45,8 @@ def check_episode(task: HasEpisodes) -> None:
     if factory is not None:
         if not callable(factory):
             raise TaskError(f"{name} is {factory!r:.60}: give a class, or a function of a problem.")
+        if is_deferred(factory):
+            raise TaskError(f"{name} waits or yields: give a class, or a function that returns a world.")
         check_taken(factory, f"{name} takes", "a problem")
         reply = getattr(factory, "reply", None) if isinstance(factory, type) else None
         if inspect.isfunction(reply):

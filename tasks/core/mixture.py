@@ -105,19 +105,13 @@ class _Order:
 @dataclass(frozen=True)
 class MixedSource:
     """The streams of several tasks, interleaved by their weights in a fixed order. No split has an end: data
-    sets begin again. A task without a held-out split is trained on, and is not in that split."""
+    sets begin again. All have a train split; a task without another one is not in that."""
 
     components: tuple[Component, ...]
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """train, where all tasks have it; any other, where one has it."""
-        named = dict.fromkeys(split for component in self.components for split in component.task.splits)
-        return tuple(split for split in named if split != "train" or self._all_train)
-
-    @property
-    def _all_train(self) -> bool:
-        return all("train" in component.task.splits for component in self.components)
+        return tuple(dict.fromkeys(split for component in self.components for split in component.task.splits))
 
     @property
     def option_defaults(self) -> dict[str, Any]:
@@ -300,8 +294,8 @@ def mix(tasks: Mapping[str, float] | Sequence[Component]) -> Mixture:
     """Several tasks as one, whose problems come in shares by weight.
 
     tasks: weights by the tasks' names, as NAME or NAME@LEVEL; or `Component`s of tasks in memory.
-    Raises TaskError where there are fewer than two, two are of the same problems, they share no train and
-    test split, or a reward model judges one of them.
+    Raises TaskError where there are fewer than two, two are of the same problems, one has no train split,
+    or a reward model judges one of them.
 
     >>> import palaestra as pal
     >>> pal.mix({"countdown@2": 3, "gcd": 1}).summary

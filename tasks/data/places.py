@@ -95,10 +95,10 @@ def list_data_files(folder: Path) -> list[Path]:
 
 
 def _of_split(folder: Path, split: str, published: str) -> list[Path]:
-    """What says that it is of the split by our name for it, else by the hub's; of the folder itself, else of
+    """What says that it is of the split by the hub's name for it, else by ours; of the folder itself, else of
     one folder within it."""
     files = list_data_files(folder)
-    for says in (lambda name: find_split(name) == split, lambda name: _stem(name).split("-")[0] == published):
+    for says in (lambda name: _stem(name).split("-")[0] == published, lambda name: find_split(name) == split):
         found = [path for path in files if says(path.name)]
         places = sorted({path.parent for path in found}, key=lambda place: (place != folder, place))
         if places and (places[0] == folder or len(places) == 1):

@@ -12,6 +12,7 @@ from ..types import Completion, ProblemLike, Verdict, correct, no_answer, partia
 
 _MARK = re.compile(r"\[([^\[\]\n]{1,80})\](?!\()")  # [1], [2, 5], [smith2020]; no link of Markdown
 _LABEL = re.compile(r"[\w.:@-]{1,60}")
+_RANGE = re.compile(r"(\d{1,4}) ?[-\u2013] ?(\d{1,4})", re.ASCII)  # 2-4
 
 
 def citations(
@@ -23,9 +24,10 @@ def citations(
     least: int = 1,
     gate: bool = False,
 ) -> Criterion:
-    """The answer cites sources of its problem, `[2]` or `[1, 3]`, and none that is not there.
+    """The answer cites sources of its problem, `[2]`, `[1, 3]` or `[2-4]`, and none that is not there.
 
-    It is looked for in what follows the last think block. A completion of marks alone says nothing.
+    It is looked for in what follows the last think block. A completion of marks alone says nothing. Words in
+    brackets are no citation, unless a digit stands in what would be the label (`[smith2021]`).
 
     column: of the row, with the sources: a list, cited by place from 1, or a mapping, cited by its keys.
     wanted: column with those that bear the answer out, as they are cited; the value is then the F1 of what is
@@ -82,12 +84,27 @@ def _read_marks(text: str, there: frozenset[str]) -> tuple[frozenset[str], str]:
     """What is cited, and the first mark that looks like a citation and is none ("" where there is none)."""
     cited: set[str] = set()
     for mark in _MARK.finditer(text):
-        labels = [part.strip().casefold() for part in re.split(r"[,;]", mark[1])]
-        if not all(_LABEL.fullmatch(label) for label in labels):
+        labels = _split_labels(mark[1].casefold().strip(), there)
+        if not all(label in there or _LABEL.fullmatch(label) for label in labels):
             continue  # words in brackets
-        known = [label for label in labels if label in there]
+        cited.update(label for label in labels if label in there)
         unknown = [label for label in labels if label not in there and re.search(r"\d", label)]
         if unknown:
             return frozenset(cited), unknown[0]
-        cited.update(known)
     return frozenset(cited), ""
+
+
+def _split_labels(mark: str, there: frozenset[str]) -> list[str]:
+    """What stands in a mark: the whole of it where that is a label; else its parts, a range of places as all
+    of them, where its ends are places."""
+    if mark in there:
+        return [mark]
+    labels: list[str] = []
+    for part in re.split(r"[,;]", mark):
+        label = part.strip()
+        ends = None if label in there else _RANGE.fullmatch(label)
+        if ends is None or not {ends[1], ends[2]} <= there:
+            labels.append(label)
+        else:
+            labels.extend(str(place) for place in range(int(ends[1]), int(ends[2]) + 1))
+    return labels

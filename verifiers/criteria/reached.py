@@ -23,8 +23,8 @@ def reached(
 
     A text without a state was never played: it is no answer, whatever it says. A state in which the goal
     can't be found, or a number out of its range, is the world's own fault, and abstains. A function that
-    raises at what the policy's words put into the state, and not at harmless values there, counts against
-    them.
+    raises at what the policy's words put into the state or left out of it (None, an empty list, a key of an
+    object within it), and not at harmless values there, counts against them.
 
     >>> import palaestra as pal
     >>> criterion = pal.criteria.reached(lambda state: state["floor"] == 9)
@@ -41,19 +41,26 @@ def reached(
         state = completion.state
         if state is None:
             return no_answer("There is no final state: the task's world has none, or was not asked.")
-        found = goal(state) if callable(goal) else None  # `run_check` sees whose fault it is that this raises
-        try:
-            value = found if callable(goal) else state[goal]
-            if not isinstance(value, bool | int | float):
-                raise TypeError(f"the goal is of type {type(value).__name__}, no number")
-            number = float(value)
-        except Exception as failure:  # noqa: BLE001  the state is the world's: whatever fails, it is not the policy's
-            return error(f"The world's last state has no goal to read: {type(failure).__name__}: {failure}")
+        if callable(goal):
+            number = _read_number(goal(state))  # where this raises, `run_check` finds out whose fault it is
+        else:
+            try:
+                number = _read_number(state[goal])
+            except Exception as failure:  # noqa: BLE001  the state is the world's: whatever fails, it is not the policy's
+                return error(
+                    f"The world's last state has no goal to read: {type(failure).__name__}: {failure}"
+                )
         if not low <= number <= 1:  # nan, too
             return error(f"The world's last state is worth {number:g}; it must be from {low:g} to 1.")
         return judge(number, str(state.get("ended") or "") if isinstance(state, Mapping) else "")
 
     return Criterion(name, check, weight, low=low, several=True)
+
+
+def _read_number(value: Any) -> float:
+    if not isinstance(value, bool | int | float):
+        raise TypeError(f"the goal is of type {type(value).__name__}, no number")
+    return float(value)
 
 
 def judge(number: float, reason: str) -> Verdict:

@@ -7,8 +7,10 @@ import re
 from ..criterion import Criterion
 from ..types import Completion, ProblemLike, Verdict, correct, no_answer, partial, wrong
 
-LONGEST = 20  # characters of a word; what is longer, or has no spaces at all, counts by its characters
-_WORD = re.compile(rf"\w{{1,{LONGEST}}}(?!\w)|\w|[^\w\s]")
+LONGEST = 20  # characters of a word; what is longer counts by its characters
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"  # Thai to Khmer, kana, Han
+_LETTER = rf"[^\W{_UNSPACED}]"
+_WORD = re.compile(rf"[{_UNSPACED}]|(?<!{_LETTER}){_LETTER}{{1,{LONGEST}}}(?!{_LETTER})|\w|[^\w\s]")
 
 
 def repetition(

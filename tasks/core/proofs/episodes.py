@@ -162,10 +162,13 @@ def check_player(task: Task, count: int) -> Iterator[str]:
 
 
 def check_idle(task: Task, count: int) -> Iterator[str]:
-    """Silence, garbage and what was heard win nothing; one thing again and again wins at most half."""
+    """Silence, garbage and what was heard win nothing and buy no abstention; one thing again and again wins
+    at most half."""
     for name, player in (("Silence", say_for_ever("")), ("Garbage", say_hostile), ("An echo", say_back)):
         for each in _play_all(task, count, player):
-            if each.score is not None and (each.score.passed or _is_paid(each.score)):
+            if each.score is not None and each.score.abstained:
+                yield f"{each.problem.id}: {name.lower()} abstains: {_tell_errors(each.score)}"
+            elif each.score is not None and (each.score.passed or _is_paid(each.score)):
                 yield (
                     f"{each.problem.id}: {name.lower()} has reward {each.score.reward:g}, "
                     f"{each.score.outcome}. Pay for the end that was reached alone."
@@ -284,8 +287,11 @@ def check_scores(task: Task, count: int) -> Iterator[str]:
         if (again.reward, again.passed) != (each.score.reward, each.score.passed):
             yield f"{each.problem.id}: an episode scored twice has two scores; draw nothing at random."
         if again.abstained:
-            reasons = [part.reason for part in again.parts.values() if part.status is Status.ERROR]
-            yield f"{each.problem.id}: its score abstains: {' '.join(reasons)}"
+            yield f"{each.problem.id}: its score abstains: {_tell_errors(again)}"
+
+
+def _tell_errors(score: Score) -> str:
+    return " ".join(part.reason for part in score.parts.values() if part.status is Status.ERROR)
 
 
 def _draw(task: Task, count: int) -> list[Problem]:

@@ -49,6 +49,10 @@ class Crowded(World):
         super().__init__(problem)
 
 
+async def wake(problem):
+    return World(problem)
+
+
 def make_task(**given):
     @task("given", rubric=Rubric(pal.criteria.reached()), **given)
     def given_task(rng, level):
@@ -66,6 +70,7 @@ def make_task(**given):
         ({"episode": lambda: World(None)}, r"takes \(\): it is called with a problem alone"),
         ({"episode": Unasked}, "called with what was said alone"),
         ({"episode": Slow}, "waits or yields"),
+        ({"episode": wake}, "waits or yields: give a class"),
         ({"episode": Yielding}, "waits or yields"),
         ({"episode": World, "player": "halve"}, "The player of task given is 'halve'"),
         ({"episode": World, "limits": {"turns": 3}}, "give an EpisodeLimits"),

@@ -150,6 +150,14 @@ def test_the_hub_s_name_of_a_split_serves_where_ours_is_not_there(toy, tmp_path)
     assert len(as_copied(toy, tmp_path, {"test": "test"}).problems("test")) == 5
 
 
+def test_files_of_the_hub_s_other_splits_are_not_taken_for_one_of_ours(toy, tmp_path):
+    for place, split in enumerate(("train", "train_hard", "validation", "test")):
+        (tmp_path / f"{split}-00000-of-00001.jsonl").write_bytes(lines([{"q": f"{place}?", "a": 1}]))
+    task = as_copied(toy, tmp_path, {"train": "train", "test": "validation"})
+    assert list_prompts(task, "train") == ["0?"]
+    assert list_prompts(task, "test") == ["2?"]
+
+
 def test_without_a_hub_or_offline_the_advice_is_named(toy, monkeypatch):
     with pytest.raises(DataError, match="--data"):
         toy.problem("test", 0)

@@ -164,6 +164,15 @@ def test_rows_that_join_on_their_way_draw_what_rounds_draw():
     assert [one[1].rewinds for one in joined] == [other[1].rewinds for other in rounds]
 
 
+def test_what_is_rewritten_is_read_again_and_nothing_else():
+    """At each turn anew, six times at most: in all less than three times what the episodes have."""
+    found, engine = sample(make(FORGETS, "abcdefgh"), "branching", 400, samples=8, turns=6)
+    prompts = {problem.id: len(completion.prompt_ids) for problem, completion, _ in found}
+    needed = sum(prompts.values()) + sum(len(completion.ids) for _, completion, _ in found)
+    computed = engine.prefilled + engine.row_steps
+    assert needed < computed < 3 * needed, (computed, needed)
+
+
 def test_words_that_the_template_refuses_count_against_the_policy():
     odd = "{% for m in messages %}{% if WHAT %}{{ raise_exception('odd') }}{% endif %}"
     odd += "{{ m.content + ('>' if m.role == 'user' else ';') }}{% endfor %}"

@@ -10,6 +10,20 @@ ENGLISH = (
     "We add the two numbers and then we look at what is left of it, which is the answer to the question. "
 )
 GERMAN = "Wir addieren die beiden Zahlen und sehen dann nach, was davon noch da ist; das ist die Antwort. "
+CODE = """from math import isqrt
+
+def is_prime(n: int) -> bool:
+    if n < 2 or not isinstance(n, int):
+        return False
+    for d in range(2, isqrt(n) + 1):
+        if n % d == 0:  # divides it, and so is not prime
+            return False
+    return True
+
+with open("primes.txt", "w") as file:
+    for n in range(100):
+        print(n, is_prime(n), file=file)
+"""
 CHINESE = "我们把这两个数字相加，然后看看剩下的是什么，这就是问题的答案。"
 
 
@@ -26,6 +40,7 @@ def judge(text, wanted="en", **settings):
         ("ja", "これは問題の答えです。二つの数を足します。" * 5),
         ("en", ENGLISH + r"$x^2 + \\frac{1}{2}$ <answer>42</answer>"),
         ("de", GERMAN * 3 + "```python\nfor n in a or not b:\n    return n\n```"),
+        ("de", f"{GERMAN}```python\n{CODE}```"),
         ("en", ENGLISH * 4 + "1 2 3 4 5 " * 200),
     ],
 )
@@ -49,6 +64,12 @@ def test_another_language_is_paid_for_its_share_alone(text):
     verdict = judge(text)
     assert verdict.value < 0.9
     assert verdict.status in (Status.PARTIAL, Status.WRONG)
+
+
+def test_sentences_in_a_block_of_code_are_no_code():
+    for fence in ("```", "```text\n", "```python\n# "):
+        assert judge(f"{fence}{ENGLISH * 6}\n```\n{GERMAN}", "de").value < 0.5
+    assert judge(f"{fence}{ENGLISH * 6}", "de").status is Status.WRONG
 
 
 def test_nothing_said_is_no_answer_and_the_think_block_can_be_left_out():

@@ -59,6 +59,13 @@ def test_a_function_of_the_state_may_say_it():
         (lambda state: float(state["said"]) == 7, {"said": "banana", "turns": 1}),
         (lambda state: 1 / state["guess"] > 2, {"guess": 0}),
         (lambda state: state["moves"][0]["to"] + 0.5 > 3, {"moves": [{"to": 10**400}]}),
+        # what the policy did not do, too
+        (lambda state: state["moves"][-1]["to"] == 3, {"moves": []}),
+        (lambda state: state["path"][-1][1] > 0, {"path": []}),
+        (lambda state: state["guess"] > 3, {"guess": None}),
+        (lambda state: state["won"], {"won": None}),
+        (lambda state: state["guess"].strip() == "3", {"guess": None}),
+        (lambda state: state["files"]["a.txt"] == "42", {"files": {"b.txt": "42"}}),
     ],
 )
 def test_words_in_the_state_that_make_a_function_raise_count_against_them(goal, state):
@@ -71,7 +78,34 @@ def test_words_in_the_state_that_make_a_function_raise_count_against_them(goal, 
         score = judge(state, criterion)
         assert (score.reward, score.abstained) == (0, False)
         assert next(iter(score.parts.values())).status is Status.MALFORMED
-    assert judge({"door": "8"}, own).abstained
+    for broken in ({"door": "8"}, {"door": None, "rooms": [], "keys": {}}):
+        assert judge(broken, own).abstained
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda completion, problem: float(completion.turns[-1].text) == 7,
+        lambda completion, problem: completion.turns[2].text == "7",
+        lambda completion, problem: completion.turns[1].text == completion.state["secret"],
+    ],
+)
+def test_words_in_turns_that_make_a_function_raise_count_against_them(check):
+    def own(completion, problem):
+        return check(completion, problem)
+
+    for text in ("banana", ""):
+        end = Completion(text, state={"secret": "7"}, turns=(Turn("policy", text),))
+        score = Rubric(own).score(end, Problem("Say it.", "7"))
+        assert (score.reward, score.abstained) == (0, False)
+
+
+def test_a_function_of_turns_that_is_broken_abstains():
+    def own(completion, problem):
+        return completion.turns[0].texts == "7"
+
+    assert judge({"secret": "7"}, own).abstained
+    assert judge(None, own).abstained
 
 
 @pytest.mark.parametrize("text", ["{'reward': 1}", '{"reward": 1, "ended": "won"}', "a secret", ""])

@@ -30,6 +30,8 @@ def test_what_is_said_once_passes(text):
         "a" * 100_000,
         "我们把这两个数字相加，" * 20,
         "ab-" * 300,
+        "哈" * 18,
+        "我们再看一下 " * 9,
         "THE end is near. the End Is near. " * 9,
         "!" * 200,
         PLAIN + " so on and on" * 60,

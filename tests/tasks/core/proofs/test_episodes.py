@@ -152,6 +152,15 @@ def test_one_thing_that_wins_everywhere_is_found():
     assert "again and again" in found[IDLE]
 
 
+def test_an_abstention_that_silence_buys_is_found():
+    class Untold(Guess):
+        def __init__(self, problem):
+            super().__init__(problem)
+            self.state = {}  # until it is won
+
+    assert "silence abstains: The world's last state has no goal" in failed(make(Untold))[IDLE]
+
+
 def test_turns_that_pay_whatever_is_said_are_found():
     class Cheers(Guess):
         reward = 0.1
